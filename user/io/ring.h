@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ring: one io_uring, its operations, and the provided buffers' group.
+ *
+ * Belongs to the thread that called ring_init(); nobody else may touch it.
+ * Sockets are in blocking mode: a request that would block waits in the
+ * kernel and completes when it is done.
+ */
+#ifndef MILLRACE_IO_RING_H
+#define MILLRACE_IO_RING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+
+/*
+ * One request in flight, embedded in its owner, its address being the
+ * request's user_data. The owner's memory must stay until done was called
+ * for the last time (armed is then false). res is the result or -errno.
+ */
+struct op {
+	uint32_t magic;
+	bool armed;
+	void (*done)(struct op *op, int res, unsigned int flags);
+};
+
+struct ring {
+	struct io_uring uring;
+	unsigned int in_flight; /* armed ops, for those who wait for none */
+};
+
+void op_init(struct op *op,
+	     void (*done)(struct op *op, int res, unsigned int flags));
+
+/* 0 or -errno with words (-EPERM, -ENOSYS: io_uring is not to be had). */
+int ring_init(struct ring *ring, unsigned int entries, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Everything in flight must have completed, or it is dropped. */
+void ring_fini(struct ring *ring);
+
+/* Each arms op, which must not be armed. */
+
+/* done is called once per connection, until flags lack IORING_CQE_F_MORE. */
+void ring_accept(struct ring *ring, struct op *op, int fd);
+void ring_connect(struct ring *ring, struct op *op, int fd,
+		  const struct addr *addr);
+void ring_recv(struct ring *ring, struct op *op, int fd, void *bytes,
+	       size_t size);
+/* The buffer is taken from the group only when data is there (buf.h). */
+void ring_recv_select(struct ring *ring, struct op *op, int fd, int group);
+/* May send less than size. */
+void ring_send(struct ring *ring, struct op *op, int fd, const void *bytes,
+	       size_t size);
+void ring_read(struct ring *ring, struct op *op, int fd, void *bytes,
+	       size_t size);
+
+/* Asks for op's end; done is still called. Harmless when not armed. */
+void ring_cancel(struct ring *ring, struct op *op);
+
+/*
+ * Submits, waits for a completion or wait_ms, and calls done for all that
+ * has completed. 0 or -errno.
+ */
+int ring_turn(struct ring *ring, uint64_t wait_ms)
+	__attribute__((warn_unused_result));
+
+#endif

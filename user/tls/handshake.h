@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * handshake: OpenSSL between two memory buffers, until the keys can leave it.
+ *
+ * No socket and no ring: the caller feeds what it received, steps, and sends
+ * what is to be sent. After the last step the directions' keys are taken out
+ * and the object is freed; the session stays resumable for the peer.
+ */
+#ifndef MILLRACE_TLS_HANDSHAKE_H
+#define MILLRACE_TLS_HANDSHAKE_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tls/keys.h"
+
+enum tls_failure {
+	TLS_FAILURE_NONE,
+	TLS_FAILURE_PROTOCOL, /* anything that is not about a certificate */
+	TLS_FAILURE_CHAIN,
+	TLS_FAILURE_NAME,
+};
+
+struct tls_handshake;
+
+/* server_name (SNI) may be NULL, and is for clients. 0, -ENOMEM. */
+int tls_handshake_server_new(SSL_CTX *ctx, struct tls_handshake **ret);
+int tls_handshake_client_new(SSL_CTX *ctx, const char *server_name,
+			     struct tls_handshake **ret);
+
+/* NULL is allowed. Wipes the secrets. */
+void tls_handshake_free(struct tls_handshake *handshake);
+
+/* Copies size bytes from the peer in. 0 or -ENOMEM. */
+int tls_handshake_feed(struct tls_handshake *handshake, const void *bytes,
+		       size_t size) __attribute__((warn_unused_result));
+
+/*
+ * Goes on as far as it can: 1 done, 0 needs bytes from the peer, -EPROTO
+ * failed (tls_handshake_failure() and the words in err tell why). In each
+ * case there may be bytes to send, an alert among them.
+ */
+int tls_handshake_step(struct tls_handshake *handshake, struct err *err)
+	__attribute__((warn_unused_result));
+
+enum tls_failure tls_handshake_failure(const struct tls_handshake *handshake);
+
+/* What is to be sent; valid until the next call but tls_handshake_sent(). */
+size_t tls_handshake_output(struct tls_handshake *handshake,
+			    const uint8_t **ret_bytes);
+/* All of the output was sent. */
+void tls_handshake_sent(struct tls_handshake *handshake);
+
+/* What was fed but is no part of the handshake: application records. */
+size_t tls_handshake_leftover(struct tls_handshake *handshake,
+			      const uint8_t **ret_bytes);
+
+/* After done: both directions as this side sees them. 0 or -errno. */
+int tls_handshake_keys(struct tls_handshake *handshake,
+		       struct tls_direction *ret_tx,
+		       struct tls_direction *ret_rx, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* After done. The strings are OpenSSL's and static. */
+const char *tls_handshake_version(const struct tls_handshake *handshake);
+const char *tls_handshake_cipher(const struct tls_handshake *handshake);
+const char *tls_handshake_group(struct tls_handshake *handshake);
+bool tls_handshake_resumed(const struct tls_handshake *handshake);
+bool tls_handshake_peer_certificate(const struct tls_handshake *handshake);
+/* Bytes of content per record that the peer asked for, or 0: no limit. */
+size_t tls_handshake_fragment_max(const struct tls_handshake *handshake);
+
+#endif
