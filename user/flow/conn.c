@@ -68,8 +68,8 @@ struct conn *conn_new(struct worker *worker, struct worker_listener *listener,
 	if (conn->cluster->ctx)
 		conn->up.counters =
 			view(&conn->cluster->row->ssl_connection_error);
-	lane_init(&conn->lanes[LANE_DOWN_UP]);
-	lane_init(&conn->lanes[LANE_UP_DOWN]);
+	lane_init(&conn->lanes[LANE_DOWN_UP], LANE_DOWN_UP);
+	lane_init(&conn->lanes[LANE_UP_DOWN], LANE_UP_DOWN);
 	list_add_tail(&conn->node, &worker->conns);
 	atomic_fetch_add_explicit(&worker->connections, 1,
 				  memory_order_relaxed);
@@ -99,11 +99,6 @@ void conn_free(struct conn *conn)
 	lane_fini(conn, &conn->lanes[LANE_UP_DOWN]);
 	side_fini(&conn->down);
 	side_fini(&conn->up);
-	if (conn->down.shaking) {
-		row->handshakes--;
-		atomic_fetch_sub_explicit(&conn->listener->limits->handshakes,
-					  1, memory_order_relaxed);
-	}
 	if (conn->up.counted) {
 		conn->cluster->row->cx_active--;
 		conn->cluster->row->cx_destroy++;
@@ -117,6 +112,16 @@ void conn_free(struct conn *conn)
 				  memory_order_relaxed);
 	list_del(&conn->node);
 	free(conn);
+}
+
+void conn_handshake_over(struct conn *conn)
+{
+	if (!conn->down.shaking)
+		return;
+	conn->down.shaking = false;
+	conn->listener->row->handshakes--;
+	atomic_fetch_sub_explicit(&conn->listener->limits->handshakes, 1,
+				  memory_order_relaxed);
 }
 
 const char *conn_reason_words(enum conn_reason reason)

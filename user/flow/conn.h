@@ -116,6 +116,7 @@ struct side {
 	uint8_t fallback; /* enum fallback */
 	bool shake_done;
 	uint32_t shake_sent; /* of the handshake's output */
+	uint32_t lingered;   /* bytes read after our end */
 	bool fin_seen;
 	bool fin_sent;
 	bool shaking; /* counted as a handshake in flight */
@@ -144,13 +145,14 @@ struct lane {
 	uint8_t *in;
 	uint32_t in_at;
 	uint32_t in_end;
+	uint32_t in_seen; /* up to here it was tried, and more is needed */
 	uint8_t *out;
 	uint32_t out_at;
 	uint32_t out_end;
+	uint8_t index; /* LANE_DOWN_UP or LANE_UP_DOWN */
 	uint8_t phase; /* enum lane_phase */
 	bool truncated;
-	uint16_t paces;		      /* waits since the last progress */
-	struct lane_control *control; /* a record on its way, forward.c's */
+	uint16_t paces; /* waits since the last progress */
 	struct timer pace;
 	uint64_t bytes; /* of the application */
 };
@@ -176,8 +178,9 @@ struct conn {
 	uint8_t reason;	      /* enum conn_reason, from the close stage on */
 	uint8_t down_goodbye; /* enum goodbye */
 	uint8_t up_goodbye;
-	uint8_t alert; /* RFC 8446 section 6 description, for GOODBYE_ALERT */
-	bool lingering;
+	uint8_t alert;	/* RFC 8446 section 6 description, for GOODBYE_ALERT */
+	bool lingering; /* goodbyes are said */
+	bool linger_over; /* nobody is waited for any more */
 	uint16_t endpoints_tried;
 	uint32_t endpoint;
 	uint64_t begun_ms;
@@ -207,6 +210,9 @@ void conn_log(const struct conn *conn);
  * already. The caller must not touch the connection afterwards.
  */
 void conn_end(struct conn *conn, enum conn_reason reason);
+
+/* The listener's handshake is no longer in flight. */
+void conn_handshake_over(struct conn *conn);
 
 /* The side is told by alert (0: close_notify) and FIN; the other is reset. */
 void conn_end_with(struct conn *conn, enum conn_reason reason,

@@ -15,7 +15,7 @@ void forward_enter(struct conn *conn);
 void forward_deadline(struct conn *conn);
 
 /* Sets up what conn_new() makes of a lane. */
-void lane_init(struct lane *lane);
+void lane_init(struct lane *lane, uint8_t index);
 
 /* Gives back what the lane holds; nothing of it is in flight. */
 void lane_fini(struct conn *conn, struct lane *lane);

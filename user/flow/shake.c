@@ -45,12 +45,7 @@ static void shaken(struct conn *conn, struct side *side)
 	if (!tls_handshake_peer_certificate(side->handshake))
 		side->counters->ssl_no_certificate++;
 	negotiated(conn, side);
-	if (side->shaking) {
-		side->shaking = false;
-		conn->listener->row->handshakes--;
-		atomic_fetch_sub_explicit(&conn->listener->limits->handshakes,
-					  1, memory_order_relaxed);
-	}
+	conn_handshake_over(conn);
 	timer_cancel(&conn->worker->wheel, &conn->timer);
 	way_next(conn);
 }

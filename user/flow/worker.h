@@ -70,6 +70,7 @@ struct worker {
 	struct worker_listener *listeners;
 	struct worker_cluster *clusters;
 	struct list conns;
+	struct list released; /* connections to free when the turn ends */
 	struct op wake;
 	uint64_t wake_value;
 	bool draining;
