@@ -79,6 +79,34 @@ int addr_parse(const char *text, struct addr *ret_addr, struct err *err)
 	return 0;
 }
 
+bool addr_equal(const struct addr *a, const struct addr *b)
+{
+	if (a->any.sa_family != b->any.sa_family)
+		return false;
+	if (a->any.sa_family == AF_INET)
+		return a->v4.sin_port == b->v4.sin_port &&
+		       a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+	return a->any.sa_family == AF_INET6 &&
+	       a->v6.sin6_port == b->v6.sin6_port &&
+	       a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
+	       memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr,
+		      sizeof(a->v6.sin6_addr)) == 0;
+}
+
+void addr_unmap(struct addr *addr)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+
+	if (addr->any.sa_family != AF_INET6 ||
+	    !IN6_IS_ADDR_V4MAPPED(&addr->v6.sin6_addr))
+		return;
+	v4.sin_port = addr->v6.sin6_port;
+	memcpy(&v4.sin_addr, &addr->v6.sin6_addr.s6_addr[12],
+	       sizeof(v4.sin_addr));
+	addr->v4 = v4;
+	addr->size = sizeof(v4);
+}
+
 char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX])
 {
 	char host[INET6_ADDRSTRLEN];

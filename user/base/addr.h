@@ -6,6 +6,7 @@
 #define MILLRACE_BASE_ADDR_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
@@ -29,6 +30,12 @@ struct addr {
  */
 int addr_parse(const char *text, struct addr *ret_addr, struct err *err)
 	__attribute__((warn_unused_result));
+
+/* Whether family, address, scope and port are the same. */
+bool addr_equal(const struct addr *a, const struct addr *b);
+
+/* ::ffff:a.b.c.d, as sockets of both families know IPv4, becomes a.b.c.d. */
+void addr_unmap(struct addr *addr);
 
 /* Writes what addr_parse() reads; "?" for another family. Returns text. */
 char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX]);

@@ -25,12 +25,23 @@ struct timer {
 
 struct wheel {
 	struct list slots[CLOCK_SLOTS];
+	/* a bit for each slot, set: something was put in */
+	uint64_t used[CLOCK_SLOTS / 64];
 	uint64_t tick; /* the last tick that was worked off */
 	unsigned int armed;
 };
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t clock_now_ms(void);
+
+#define CLOCK_TEXT_MAX 40
+
+/* sd-event lets a timer be late by 250 ms unless it is asked for better: this
+ * is better, in microseconds, where somebody waits. */
+#define CLOCK_ACCURACY_US 1000
+
+/* The time of day, UTC (RFC 3339, milliseconds), in text; returns it. */
+const char *clock_text(char text[CLOCK_TEXT_MAX]);
 
 void wheel_init(struct wheel *wheel, uint64_t now_ms);
 
@@ -55,7 +66,6 @@ void wheel_run(struct wheel *wheel, uint64_t now_ms);
  * Milliseconds until wheel_run() should next be called, at most max_ms; it
  * may be early (a timer of a later round in that slot), never late.
  */
-uint64_t wheel_wait_ms(const struct wheel *wheel, uint64_t now_ms,
-		       uint64_t max_ms);
+uint64_t wheel_wait_ms(struct wheel *wheel, uint64_t now_ms, uint64_t max_ms);
 
 #endif

@@ -4,15 +4,23 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "flow/turn.h"
 #include "flow/worker.h"
+#include "io/sock.h"
 #include "tls/engine_kernel.h"
 #include "tls/wire.h"
 
-/* A peer has this long, and may send this much, until it has read our last
- * bytes: closing with unread input would reset them away. */
+/*
+ * Closing with unread input would reset away our last bytes. So a peer is
+ * read from until it ends. It is waited for this long, anew whenever it took
+ * some of what we have sent, up to a limit; one that sends without end is
+ * read no more, and waited for all the same.
+ */
 #define LINGER_MS 2000
+#define LINGER_MS_MAX 30000
+#define LINGER_LOOK_MS 100
 #define LINGER_BYTES_MAX (1U << 20)
 
 static bool quiet(const struct conn *conn)
@@ -48,6 +56,9 @@ static bool send_alert(struct conn *conn, struct side *side, uint8_t level,
 	struct lane *lane = conn_lane_to(conn, side);
 	size_t size;
 
+	/* It would vouch for a stream that lacks what was not sent. */
+	if (lane->out && level == TLS_ALERT_WARNING)
+		return false;
 	if (side->tls->tx_engine == ENGINE_KERNEL)
 		return engine_kernel_send(side->fd, TLS_RECORD_ALERT, alert,
 					  sizeof(alert)) == 0;
@@ -79,12 +90,15 @@ static void say_goodbye(struct conn *conn, struct side *side,
 	} else {
 		setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &reset,
 			   sizeof(reset));
-		side->fin_seen = true;
+		close(side->fd);
+		side->fd = -1;
 	}
 }
 
 static void release(struct conn *conn)
 {
+	timer_cancel(&conn->worker->wheel, &conn->timer);
+	listing_leave(conn);
 	list_del(&conn->node);
 	list_add_tail(&conn->node, &conn->worker->released);
 }
@@ -95,47 +109,85 @@ static void drained(struct op *op, int res, unsigned int flags)
 	struct side *side = list_entry(op, struct side, op);
 	struct conn *conn = side_conn(side);
 	struct bufs *bufs = &conn->worker->bufs;
+	bool in_kernel = side->tls && side->tls->rx_engine == ENGINE_KERNEL;
 	uint8_t scratch[2048], type;
 
 	if (flags & IORING_CQE_F_BUFFER)
 		buf_give(bufs, buf_claim(bufs, flags));
 	if (res > 0)
 		side->lingered += (uint32_t)res;
-	if (res == -EIO && side->tls && side->tls->rx_engine == ENGINE_KERNEL)
+	if (res == -EIO && in_kernel)
 		res = (int)engine_kernel_receive(side->fd, scratch,
 						 sizeof(scratch), &type);
-	if ((res <= 0 && res != -ENOBUFS && res != -EAGAIN) ||
-	    side->lingered > LINGER_BYTES_MAX)
+	if (res == -ECONNRESET ||
+	    (res == 0 && (!in_kernel || engine_kernel_ended(side->fd))))
 		side->fin_seen = true;
-	close_continue(conn);
+	else if (res < 0 && res != -ENOBUFS && res != -EAGAIN)
+		side->deaf = true;
+	/* Where buffers are short, the next look reads on. */
+	if (res != -ENOBUFS || conn->linger_over)
+		close_continue(conn);
+}
+
+static bool awaited(const struct conn *conn, const struct side *side)
+{
+	return side->fd >= 0 && !side->fin_seen && !conn->linger_over;
 }
 
 static void linger(struct conn *conn, struct side *side)
 {
-	if (side->fd < 0 || side->fin_seen || conn->linger_over)
+	if (side->op.armed || !awaited(conn, side) || side->deaf ||
+	    side->lingered > LINGER_BYTES_MAX)
 		return;
 	op_init(&side->op, drained);
 	ring_recv_select(&conn->worker->ring, &side->op, side->fd, BUF_GROUP);
 }
 
+/* Whether the peer took something since the last look. */
+static bool progress(struct conn *conn, struct side *side)
+{
+	uint32_t before = side->linger_unsent;
+
+	if (!awaited(conn, side))
+		return false;
+	if (sock_over(side->fd) && !side->op.armed)
+		side->fin_seen = true;
+	if (sock_unsent(side->fd, &side->linger_unsent))
+		side->linger_unsent = 0;
+	return side->linger_unsent < before;
+}
+
+static void await(struct conn *conn, bool longer)
+{
+	uint64_t now_ms = conn->worker->now_ms;
+
+	if (longer)
+		conn->linger_ms = now_ms + LINGER_MS;
+	timer_arm(&conn->worker->wheel, &conn->timer, now_ms + LINGER_LOOK_MS);
+}
+
+static void part(struct conn *conn)
+{
+	conn->lingering = true;
+	say_goodbye(conn, &conn->down, conn->down_goodbye);
+	say_goodbye(conn, &conn->up, conn->up_goodbye);
+	conn->linger_ms_max = conn->worker->now_ms + LINGER_MS_MAX;
+	progress(conn, &conn->down);
+	progress(conn, &conn->up);
+	await(conn, true);
+}
+
 void close_continue(struct conn *conn)
 {
-	struct worker *worker = conn->worker;
-
 	if (!conn->lingering) {
 		if (!quiet(conn))
 			return;
-		conn->lingering = true;
-		say_goodbye(conn, &conn->down, conn->down_goodbye);
-		say_goodbye(conn, &conn->up, conn->up_goodbye);
-		timer_arm(&worker->wheel, &conn->timer,
-			  worker->now_ms + LINGER_MS);
+		part(conn);
 	}
-	if (!conn->down.op.armed)
-		linger(conn, &conn->down);
-	if (!conn->up.op.armed)
-		linger(conn, &conn->up);
-	if (quiet(conn))
+	linger(conn, &conn->down);
+	linger(conn, &conn->up);
+	if (quiet(conn) && !awaited(conn, &conn->down) &&
+	    !awaited(conn, &conn->up))
 		release(conn);
 }
 
@@ -143,6 +195,8 @@ void close_enter(struct conn *conn)
 {
 	timer_cancel(&conn->worker->wheel, &conn->timer);
 	conn_handshake_over(conn);
+	conn_ahead_over(conn);
+	conn_pre_over(conn);
 	if (conn->reason != CONN_DONE && conn->reason != CONN_TRUNCATED)
 		conn->listener->row->reset++;
 	cancel_all(conn);
@@ -151,6 +205,18 @@ void close_enter(struct conn *conn)
 
 void close_deadline(struct conn *conn)
 {
-	conn->linger_over = true;
-	cancel_all(conn);
+	const struct worker *worker = conn->worker;
+	bool taken = progress(conn, &conn->down);
+	uint64_t until_ms;
+
+	taken = progress(conn, &conn->up) || taken;
+	until_ms = taken && !worker->stopping ? conn->linger_ms_max
+					      : conn->linger_ms;
+	if (worker->now_ms >= until_ms) {
+		conn->linger_over = true;
+		cancel_all(conn);
+	} else {
+		await(conn, taken);
+	}
+	close_continue(conn);
 }

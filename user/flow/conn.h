@@ -17,10 +17,10 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/list.h"
-#include "counters.h"
 #include "io/ring.h"
 #include "tls/handshake.h"
 #include "tls/keys.h"
+#include <counters.h>
 
 struct worker;
 struct worker_listener;
@@ -44,10 +44,15 @@ struct worker_cluster;
 	R(KEY_UPDATE_UNSUPPORTED, "key_update_unsupported") \
 	R(AEAD_LIMIT, "aead_limit")                         \
 	R(NO_UPSTREAM, "no_upstream")                       \
+	R(NO_ORIGIN, "no_original_destination")             \
 	R(UPSTREAM_TLS, "upstream_tls_failed")              \
 	R(ENGINE_UNAVAILABLE, "engine_unavailable")         \
 	R(NO_MEMORY, "no_memory")                           \
 	R(INTERNAL, "internal_error")                       \
+	R(AHEAD, "dialled_ahead_limit")                     \
+	R(NO_ROUTE, "no_route")                             \
+	R(UNTRUSTED, "peer_untrusted")                      \
+	R(EXPIRED, "peer_expired")                          \
 	R(DRAIN, "drain")
 
 enum conn_reason {
@@ -58,6 +63,8 @@ enum conn_reason {
 
 enum way_stage {
 	WAY_ACCEPT,
+	WAY_SNIFF,
+	WAY_ROUTE,
 	WAY_SHAKE,
 	WAY_DIAL,
 	WAY_HANDOFF,
@@ -103,6 +110,7 @@ struct side_tls {
 enum fallback {
 	FALLBACK_NONE,
 	FALLBACK_NO_ULP,
+	FALLBACK_GONE, /* the peer ended before its handshake had begun */
 	FALLBACK_CIPHER,
 	FALLBACK_KEY,
 	FALLBACK_REKEY,
@@ -115,8 +123,11 @@ struct side {
 	bool is_up;
 	uint8_t fallback; /* enum fallback */
 	bool shake_done;
-	uint32_t shake_sent; /* of the handshake's output */
-	uint32_t lingered;   /* bytes read after our end */
+	bool shake_asked;	/* it was the last to speak */
+	uint32_t shake_sent;	/* of the handshake's output */
+	uint32_t lingered;	/* bytes read after our end */
+	uint32_t linger_unsent; /* what was not acknowledged at the last look */
+	bool deaf; /* nothing more can be read, its end cannot be either */
 	bool fin_seen;
 	bool fin_sent;
 	bool shaking; /* counted as a handshake in flight */
@@ -124,8 +135,13 @@ struct side {
 	struct addr peer;
 	struct op op;			 /* connect, handshake, lingering */
 	struct tls_handshake *handshake; /* until handoff */
+	struct awaited *awaited;	 /* tickets, from then on; or NULL */
 	struct side_tls *tls;		 /* from handoff; NULL: plaintext */
 	struct tls_counters *counters;	 /* NULL: plaintext */
+	struct peer *shown;		 /* its certificate, if checked */
+	struct timer expiry;		 /* of that */
+	char *sni;	/* that the client asked for, or NULL */
+	char *identity; /* of the peer's certificate, or NULL */
 };
 
 enum lane_phase {
@@ -149,10 +165,14 @@ struct lane {
 	uint8_t *out;
 	uint32_t out_at;
 	uint32_t out_end;
-	uint8_t index; /* LANE_DOWN_UP or LANE_UP_DOWN */
-	uint8_t phase; /* enum lane_phase */
-	bool truncated;
-	uint16_t paces; /* waits since the last progress */
+	uint8_t index;	 /* LANE_DOWN_UP or LANE_UP_DOWN */
+	uint8_t phase;	 /* enum lane_phase */
+	bool truncated;	 /* no close_notify came: none is passed on */
+	bool unanswered; /* ... but the source had ours */
+	uint8_t reason;	 /* not 0: when it has ended, the connection does */
+	bool eager;	 /* the last receive was large: more may be there */
+	bool trying;	 /* recv is one that does not wait */
+	uint16_t paces;	 /* waits since the last progress */
 	struct timer pace;
 	uint64_t bytes; /* of the application */
 };
@@ -171,10 +191,20 @@ enum goodbye {
 
 struct conn {
 	struct list node;
+	struct list waiting; /* in the worker's, for a name's addresses */
 	struct worker *worker;
 	struct worker_listener *listener;
 	struct worker_cluster *cluster;
-	uint8_t stage;	      /* enum way_stage */
+	uint8_t stage; /* enum way_stage */
+	uint8_t step;  /* how many stages were begun */
+	bool plain;    /* sniffed: the client speaks no TLS */
+	bool is_ahead; /* counted in the worker's struct ahead */
+	bool is_pre;  /* counted among those whose first bytes are waited for */
+	bool up_left; /* the upstream has ended before we did */
+	bool has_cluster; /* without a route; false: who has none is refused */
+	uint16_t ahead_slot;
+	int door;	      /* it came by, or DOORS_NONE (doors.h) */
+	struct addr origin;   /* it was meant to go there; size 0: unknown */
 	uint8_t reason;	      /* enum conn_reason, from the close stage on */
 	uint8_t down_goodbye; /* enum goodbye */
 	uint8_t up_goodbye;
@@ -185,21 +215,38 @@ struct conn {
 	uint32_t endpoint;
 	uint64_t begun_ms;
 	uint64_t active_ms; /* when bytes last moved */
+	uint64_t up_ms;	    /* when an upstream was dialled, then connected */
+	uint64_t linger_ms; /* until when its peers are waited for */
+	uint64_t linger_ms_max;
 	struct timer timer; /* the stage's deadline */
 	struct side down;
 	struct side up;
 	struct lane lanes[2];
-	struct err err; /* the words for the log line; "" if none */
+	struct err *words; /* for the log line, or NULL (conn_words) */
 };
 
 /* Takes over fd. NULL when memory is short (fd is then still the caller's). */
 struct conn *conn_new(struct worker *worker, struct worker_listener *listener,
-		      int fd);
+		      int door, int fd);
 
 /* No operation may be in flight. Wipes keys, gives back buffers. */
 void conn_free(struct conn *conn);
 
 const char *conn_reason_words(enum conn_reason reason);
+
+/* "rx:kernel/tx:user", or "plain". */
+#define CONN_ENGINE_MAX 32
+const char *conn_engine_words(const struct side *side,
+			      char text[static CONN_ENGINE_MAX]);
+
+/*
+ * Where the words for the log line go: made when it is first asked for, since
+ * most connections have none to say. NULL when memory is short. conn_unsay()
+ * forgets them; conn_said() is NULL where there are none.
+ */
+struct err *conn_words(struct conn *conn);
+void conn_unsay(struct conn *conn);
+const char *conn_said(const struct conn *conn);
 
 /* The one log line. */
 void conn_log(const struct conn *conn);
@@ -214,9 +261,24 @@ void conn_end(struct conn *conn, enum conn_reason reason);
 /* The listener's handshake is no longer in flight. */
 void conn_handshake_over(struct conn *conn);
 
+/* Where it goes by its name, before it is dialled: that goes before where it
+ * was meant to go, and before the listener's own. */
+void conn_choose_cluster(struct conn *conn, size_t index);
+
+/* It is dialled ahead no longer: the client has spoken, or it ends. */
+void conn_ahead_over(struct conn *conn);
+
+/* Its first bytes are waited for, before any handshake; or no longer. */
+void conn_pre_begin(struct conn *conn);
+void conn_pre_over(struct conn *conn);
+
 /* The side is told by alert (0: close_notify) and FIN; the other is reset. */
 void conn_end_with(struct conn *conn, enum conn_reason reason,
 		   const struct side *told, uint8_t alert);
+
+/* Each side that speaks TLS is told by close_notify and FIN. A plaintext side
+ * is reset: it has no other way to learn that its stream is not whole. */
+void conn_end_notified(struct conn *conn, enum conn_reason reason);
 
 /* The connection that a side belongs to. */
 static inline struct conn *side_conn(struct side *side)

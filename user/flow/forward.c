@@ -3,28 +3,22 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "flow/close.h"
 #include "flow/handoff.h"
+#include "flow/lane.h"
 #include "flow/post.h"
+#include "flow/rekey.h"
 #include "flow/turn.h"
 #include "flow/way.h"
 #include "flow/worker.h"
 #include "tls/engine_kernel.h"
 #include "tls/wire.h"
 
-#define PACE_MS 4
-#define PACE_MS_MAX 64
-/* How long a peer may leave the last bytes unread. */
-#define FLUSH_MS 30000
 #define CONTROL_MAX 2048
-
-static const uint8_t close_notify[2] = {TLS_ALERT_WARNING,
-					TLS_ALERT_CLOSE_NOTIFY};
-static const uint8_t key_update[TLS_KEY_UPDATE_SIZE] = TLS_KEY_UPDATE_BYTES;
+/* A receive of so much is likely to be followed by another. */
+#define EAGER_SIZE 32768
 
 static void pump(struct conn *conn, struct lane *lane);
 
@@ -36,26 +30,11 @@ static struct conn *lane_conn(struct lane *lane)
 		       : list_entry(lane, struct conn, lanes[LANE_UP_DOWN]);
 }
 
-/* Comes back to pump() later, each time a little later. */
-static void pace(struct conn *conn, struct lane *lane)
-{
-	uint64_t wait_ms = PACE_MS << (lane->paces < 4 ? lane->paces : 4);
-
-	lane->paces++;
-	timer_arm(&conn->worker->wheel, &lane->pace,
-		  conn->worker->now_ms + wait_ms);
-}
-
 static void paced(struct timer *timer)
 {
 	struct lane *lane = list_entry(timer, struct lane, pace);
 
 	pump(lane_conn(lane), lane);
-}
-
-static enum conn_reason reset_by(const struct side *side)
-{
-	return side->is_up ? CONN_RESET_BY_UP : CONN_RESET_BY_DOWN;
 }
 
 static void moved(struct conn *conn, struct lane *lane)
@@ -66,6 +45,15 @@ static void moved(struct conn *conn, struct lane *lane)
 
 /* ---- sending */
 
+static void taken(struct conn *conn, struct lane *lane, int res)
+{
+	lane->out_at += (uint32_t)res;
+	if (lane->out_at < lane->out_end)
+		return;
+	buf_give(&conn->worker->bufs, lane->out);
+	lane->out = NULL;
+}
+
 static void sent(struct op *op, int res, unsigned int flags)
 {
 	struct lane *lane = list_entry(op, struct lane, send);
@@ -73,101 +61,22 @@ static void sent(struct op *op, int res, unsigned int flags)
 
 	(void)flags;
 	if (conn->stage == WAY_CLOSE) {
+		/* What is left of out forbids an alert behind it. */
 		if (res > 0)
-			lane->out_at += (uint32_t)res;
+			taken(conn, lane, res);
 		close_continue(conn);
 		return;
 	}
 	if (res < 0) {
 		struct side *to = lane_to(conn, lane);
 
-		err_set(&conn->err, -res, "send: %s", strerror(-res));
-		conn_end(conn, reset_by(to));
+		err_set(conn_words(conn), -res, "send: %s", strerror(-res));
+		conn_end(conn, lane_reset_by(to));
 		return;
 	}
 	moved(conn, lane);
-	lane->out_at += (uint32_t)res;
-	if (lane->out_at == lane->out_end) {
-		buf_give(&conn->worker->bufs, lane->out);
-		lane->out = NULL;
-	}
+	taken(conn, lane, res);
 	pump(conn, lane);
-}
-
-static void send_out(struct conn *conn, struct lane *lane)
-{
-	struct side *to = lane_to(conn, lane);
-	size_t size = lane->out_end - lane->out_at;
-
-	ring_send(&conn->worker->ring, &lane->send, to->fd,
-		  lane->out + lane->out_at, size);
-}
-
-/* One record of the kernel engine that is not data: it goes at once, or
- * later when the socket has room. */
-static bool send_control(struct conn *conn, struct lane *lane, uint8_t type,
-			 const uint8_t *content, size_t size)
-{
-	struct side *to = lane_to(conn, lane);
-	int r = engine_kernel_send(to->fd, type, content, size);
-
-	if (!r)
-		return true;
-	if (r == -EAGAIN) {
-		pace(conn, lane);
-		return false;
-	}
-	err_set(&conn->err, -r, "send: %s", strerror(-r));
-	conn_end(conn, reset_by(to));
-	return false;
-}
-
-/* ---- keys */
-
-static bool rekey_user(struct conn *conn, struct lane *lane)
-{
-	int r = turn_key_update(conn, lane);
-
-	if (r)
-		conn_end(conn, r == -ENOMEM ? CONN_NO_MEMORY : CONN_INTERNAL);
-	return r == 0;
-}
-
-static bool rekey_kernel(struct conn *conn, struct lane *lane)
-{
-	struct side *to = lane_to(conn, lane);
-	int r;
-
-	if (!send_control(conn, lane, TLS_RECORD_HANDSHAKE, key_update,
-			  sizeof(key_update)))
-		return false;
-	r = tls_direction_next(&to->tls->tx, &conn->err);
-	if (!r)
-		r = engine_kernel_install(to->fd, ENGINE_KERNEL_TX,
-					  &to->tls->tx);
-	if (r) {
-		/* The peer waits for a key that this socket cannot have. */
-		err_set(&conn->err, -r, "rekey: %s", strerror(-r));
-		conn_end(conn, CONN_INTERNAL);
-		return false;
-	}
-	to->counters->key_update_tx++;
-	return true;
-}
-
-static bool exhausted(struct conn *conn, struct side *to)
-{
-	if (!turn_exhausted(conn, to))
-		return false;
-	if (to->tls->tx.version == TLS_VERSION_13 &&
-	    (to->tls->tx_engine == ENGINE_USER ||
-	     conn->worker->plan->kernel_rekey))
-		return false;
-	to->counters->aead_limit++;
-	err_set(&conn->err, EKEYEXPIRED,
-		"the key has reached its limit, and cannot be renewed here");
-	conn_end_with(conn, CONN_AEAD_LIMIT, to, 0);
-	return true;
 }
 
 /*
@@ -177,117 +86,12 @@ static bool exhausted(struct conn *conn, struct side *to)
 static bool settle(struct conn *conn, struct lane *lane)
 {
 	struct side *to = lane_to(conn, lane);
-	struct side_tls *tls = to->tls;
-	bool done;
 
-	if (!tls || lane->phase >= LANE_NOTIFYING)
+	if (!to->tls || lane->phase >= LANE_NOTIFYING)
 		return true;
-	if (tls->tx_to_kernel && handoff_move(conn, to, true))
+	if (to->tls->tx_to_kernel && handoff_move(conn, to, true))
 		return false;
-	if (exhausted(conn, to))
-		return false;
-	if (!tls->key_update_due && !turn_exhausted(conn, to))
-		return true;
-	done = tls->tx_engine == ENGINE_USER ? rekey_user(conn, lane)
-					     : rekey_kernel(conn, lane);
-	if (done)
-		tls->key_update_due = false;
-	return done;
-}
-
-/* ---- the end of a lane */
-
-static void ended(struct conn *conn, struct lane *lane)
-{
-	struct side *to = lane_to(conn, lane);
-
-	shutdown(to->fd, SHUT_WR);
-	to->fin_sent = true;
-	lane->phase = LANE_ENDED;
-	if (conn->lanes[LANE_DOWN_UP].phase != LANE_ENDED ||
-	    conn->lanes[LANE_UP_DOWN].phase != LANE_ENDED)
-		return;
-	conn->reason = conn->lanes[LANE_DOWN_UP].truncated ||
-				       conn->lanes[LANE_UP_DOWN].truncated
-			       ? CONN_TRUNCATED
-			       : CONN_DONE;
-	way_next(conn);
-}
-
-static void notify_user(struct conn *conn, struct lane *lane)
-{
-	int r = turn_control(conn, lane, TLS_RECORD_ALERT, close_notify,
-			     sizeof(close_notify));
-
-	if (r) {
-		conn_end(conn, r == -ENOMEM ? CONN_NO_MEMORY : CONN_INTERNAL);
-		return;
-	}
-	lane->phase = LANE_NOTIFYING;
-	send_out(conn, lane);
-}
-
-/* The kernel may hold a record that SIOCOUTQ does not count and a FIN would
- * overtake; once all else is acknowledged there is room for it, and the
- * close_notify pushes it out. */
-static void notify_kernel(struct conn *conn, struct lane *lane)
-{
-	struct side *to = lane_to(conn, lane);
-	int unsent = 0;
-
-	if (ioctl(to->fd, SIOCOUTQ, &unsent) != 0) {
-		err_set(&conn->err, errno, "SIOCOUTQ: %s", strerror(errno));
-		conn_end(conn, reset_by(to));
-		return;
-	}
-	if (unsent) {
-		if (conn->worker->now_ms - conn->active_ms > FLUSH_MS)
-			conn_end(conn, CONN_FLUSH_TIMEOUT);
-		else
-			pace(conn, lane);
-		return;
-	}
-	if (lane->phase == LANE_NOTIFYING) {
-		ended(conn, lane);
-		return;
-	}
-	/* A truncated stream stays one: no close_notify vouches for it. Its
-	 * held-back record has until the next look to go out. */
-	if (lane->truncated) {
-		lane->phase = LANE_NOTIFYING;
-		pace(conn, lane);
-		return;
-	}
-	if (!send_control(conn, lane, TLS_RECORD_ALERT, close_notify,
-			  sizeof(close_notify)))
-		return;
-	lane->phase = LANE_NOTIFYING;
-	lane->paces = 0;
-	notify_kernel(conn, lane);
-}
-
-static void finish(struct conn *conn, struct lane *lane)
-{
-	struct side *to = lane_to(conn, lane);
-
-	if (to->tls && to->tls->tx_engine == ENGINE_KERNEL)
-		notify_kernel(conn, lane);
-	else if (to->tls && lane->phase == LANE_EOF && !lane->truncated)
-		notify_user(conn, lane);
-	else
-		ended(conn, lane);
-}
-
-static void source_ended(struct conn *conn, struct lane *lane, bool notified)
-{
-	struct side *from = lane_from(conn, lane);
-
-	if (from->tls && !notified) {
-		lane->truncated = true;
-		from->counters->truncated++;
-	}
-	lane->phase = LANE_EOF;
-	lane->paces = 0;
+	return rekey_tx(conn, lane);
 }
 
 /* ---- receiving */
@@ -305,7 +109,7 @@ static void receive_control(struct conn *conn, struct lane *lane)
 	if (size < 0 && size != -EAGAIN) {
 		from->counters->bad_record++;
 		from->counters->ssl_connection_error++;
-		err_set(&conn->err, (int)-size, "receive: %s",
+		err_set(conn_words(conn), (int)-size, "receive: %s",
 			strerror((int)-size));
 		conn_end(conn, CONN_BAD_RECORD);
 		return;
@@ -317,10 +121,12 @@ static void receive_control(struct conn *conn, struct lane *lane)
 	verdict = post_record(conn, from, type, content, (size_t)size);
 	if (verdict == POST_ENDED)
 		return;
-	if (verdict == POST_REKEY && !turn_rekey_rx(conn, from))
+	if (verdict == POST_REKEY && !rekey_rx(conn, lane)) {
+		pump(conn, conn_lane_to(conn, from));
 		return;
+	}
 	if (verdict == POST_CLOSED)
-		source_ended(conn, lane, true);
+		lane_source_ended(conn, lane, true);
 	pump(conn, lane);
 	/* Our own KeyUpdate, if one was asked for, goes out by the other
 	 * lane. */
@@ -328,13 +134,55 @@ static void receive_control(struct conn *conn, struct lane *lane)
 		pump(conn, conn_lane_to(conn, from));
 }
 
-static void receive_failed(struct conn *conn, struct lane *lane, int error)
+/* A receive that did not wait is back. false: nothing was there. */
+static bool took(struct conn *conn, struct lane *lane, int res)
+{
+	lane->trying = false;
+	if (res > 0)
+		return true;
+	buf_give(&conn->worker->bufs, lane->in);
+	lane->in = NULL;
+	lane->eager = false;
+	if (res != -EAGAIN)
+		return true;
+	pump(conn, lane);
+	return false;
+}
+
+/*
+ * While much comes, the buffer that was used last is used again: it is still
+ * in the cache, where those of the ring's group, which go round, are not. A
+ * receive that waits would hold it for as long as it waits: this one does not.
+ */
+static bool try_receive(struct conn *conn, struct lane *lane)
+{
+	lane->in = buf_take(&conn->worker->bufs);
+	if (!lane->in)
+		return false;
+	lane->in_at = lane->in_end = 0;
+	lane->trying = true;
+	ring_recv_now(&conn->worker->ring, &lane->recv,
+		      lane_from(conn, lane)->fd, lane->in, BUF_RECV_SIZE);
+	return true;
+}
+
+/* So much was there at once that the ring's group ran dry. A buffer of the
+ * lane's own is held no longer than in try_receive(), since there is
+ * something to receive; only where memory is short somebody must wait. */
+static void no_buffer(struct conn *conn, struct lane *lane, bool tried)
+{
+	conn->listener->row->buffer_wait++;
+	if (tried || !try_receive(conn, lane))
+		lane_pace(conn, lane);
+}
+
+static void receive_failed(struct conn *conn, struct lane *lane, int error,
+			   bool tried)
 {
 	struct side *from = lane_from(conn, lane);
 
 	if (error == ENOBUFS) {
-		conn->listener->row->buffer_wait++;
-		pace(conn, lane);
+		no_buffer(conn, lane, tried);
 		return;
 	}
 	if (from->tls && from->tls->rx_engine == ENGINE_KERNEL) {
@@ -342,10 +190,16 @@ static void receive_failed(struct conn *conn, struct lane *lane, int error)
 			receive_control(conn, lane);
 			return;
 		}
+		/* The first piece of a KeyUpdate; the rest is yet to come. */
+		if (error == EKEYEXPIRED && from->tls->post.header_size &&
+		    !engine_kernel_go_on(from->fd)) {
+			pump(conn, lane);
+			return;
+		}
 		if (error == EBADMSG || error == EMSGSIZE || error == EINVAL) {
 			from->counters->bad_record++;
 			from->counters->ssl_connection_error++;
-			err_set(&conn->err, error,
+			err_set(conn_words(conn), error,
 				"a record that the kernel refuses: %s",
 				strerror(error));
 			conn_end_with(conn,
@@ -358,8 +212,8 @@ static void receive_failed(struct conn *conn, struct lane *lane, int error)
 			return;
 		}
 	}
-	err_set(&conn->err, error, "receive: %s", strerror(error));
-	conn_end(conn, reset_by(from));
+	err_set(conn_words(conn), error, "receive: %s", strerror(error));
+	conn_end(conn, lane_reset_by(from));
 }
 
 static void take_input(struct conn *conn, struct lane *lane, int res,
@@ -377,13 +231,22 @@ static void take_input(struct conn *conn, struct lane *lane, int res,
 	if (res > 0) {
 		moved(conn, lane);
 		lane->in_end += (uint32_t)res;
+		lane->eager = res >= EAGER_SIZE;
 		return;
 	}
 	/* The end; a record that was cut short went with it. */
 	buf_give(&conn->worker->bufs, lane->in);
 	lane->in = NULL;
 	from->fin_seen = true;
-	source_ended(conn, lane, false);
+	lane_source_ended(conn, lane, false);
+}
+
+static void give_back(struct conn *conn, unsigned int flags)
+{
+	struct bufs *bufs = &conn->worker->bufs;
+
+	if (flags & IORING_CQE_F_BUFFER)
+		buf_give(bufs, buf_claim(bufs, flags));
 }
 
 static void received(struct op *op, int res, unsigned int flags)
@@ -391,25 +254,37 @@ static void received(struct op *op, int res, unsigned int flags)
 	struct lane *lane = list_entry(op, struct lane, recv);
 	struct conn *conn = lane_conn(lane);
 	struct side *from = lane_from(conn, lane);
+	bool tried = lane->trying;
 
 	if (conn->stage == WAY_CLOSE) {
-		if (flags & IORING_CQE_F_BUFFER)
-			buf_give(&conn->worker->bufs,
-				 buf_claim(&conn->worker->bufs, flags));
+		give_back(conn, flags);
 		close_continue(conn);
 		return;
 	}
-	if (res < 0) {
-		if (flags & IORING_CQE_F_BUFFER)
-			buf_give(&conn->worker->bufs,
-				 buf_claim(&conn->worker->bufs, flags));
-		receive_failed(conn, lane, -res);
+	if (tried && !took(conn, lane, res))
+		return;
+	/* Nothing else is cancelled at this stage (tickets.c). */
+	if (res == -ECANCELED) {
+		give_back(conn, flags);
+		pump(conn, lane);
+		return;
+	}
+	/* A lane that ends in order takes no more. */
+	if (res < 0 || lane->phase != LANE_OPEN) {
+		give_back(conn, flags);
+		if (lane->phase != LANE_OPEN)
+			return;
+		receive_failed(conn, lane, -res, tried);
+		return;
+	}
+	if (from->tls && from->tls->rx_engine == ENGINE_KERNEL &&
+	    (res > 0 || !engine_kernel_ended(from->fd)) &&
+	    (post_data(conn, from, (size_t)res) == POST_ENDED || !res)) {
+		give_back(conn, flags);
+		pump(conn, lane);
 		return;
 	}
 	take_input(conn, lane, res, flags);
-	if (res > 0 && from->tls && from->tls->rx_engine == ENGINE_KERNEL &&
-	    post_data(conn, from, (size_t)res) == POST_ENDED)
-		return;
 	pump(conn, lane);
 }
 
@@ -422,15 +297,17 @@ static void receive(struct conn *conn, struct lane *lane)
 
 	if (lane->recv.armed)
 		return;
-	if (!lane->in && tls && tls->rx_to_kernel &&
+	if (!lane->in && tls && tls->rx_to_kernel && !from->awaited &&
 	    handoff_move(conn, from, false))
+		return;
+	if (!lane->in && lane->eager && try_receive(conn, lane))
 		return;
 	if (!lane->in) {
 		ring_recv_select(ring, &lane->recv, from->fd, BUF_GROUP);
 		return;
 	}
-	room = tls->rx_to_kernel ? turn_record_rest(conn, lane)
-				 : BUF_RECV_SIZE - lane->in_end;
+	room = tls && tls->rx_to_kernel ? turn_record_rest(conn, lane)
+					: BUF_RECV_SIZE - lane->in_end;
 	ring_recv(ring, &lane->recv, from->fd, lane->in + lane->in_end, room);
 }
 
@@ -453,7 +330,7 @@ static bool process(struct conn *conn, struct lane *lane, bool *ret_more)
 		conn->cluster->row->tx_bytes += lane->bytes - before;
 	}
 	if (result == TURN_CLOSED)
-		source_ended(conn, lane, true);
+		lane_source_ended(conn, lane, true);
 	*ret_more = result != TURN_NEED;
 	if (from->tls && from->tls->key_update_due) {
 		pump(conn, conn_lane_to(conn, from));
@@ -479,7 +356,7 @@ static void pump(struct conn *conn, struct lane *lane)
 		if (timer_armed(&lane->pace))
 			timer_cancel(&conn->worker->wheel, &lane->pace);
 		if (lane->out) {
-			send_out(conn, lane);
+			lane_send(conn, lane);
 			return;
 		}
 		if (!settle(conn, lane))
@@ -498,7 +375,7 @@ static void pump(struct conn *conn, struct lane *lane)
 			continue;
 		}
 		if (lane->phase != LANE_OPEN) {
-			finish(conn, lane);
+			lane_finish(conn, lane);
 			return;
 		}
 		receive(conn, lane);
@@ -550,5 +427,6 @@ void forward_deadline(struct conn *conn)
 		return;
 	}
 	conn->listener->row->idle_timeout++;
+	conn->cluster->row->cx_idle_timeout++;
 	conn_end(conn, CONN_IDLE_TIMEOUT);
 }

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "flow/recheck.h"
+#include "flow/tickets.h"
 #include "flow/way.h"
 #include "flow/worker.h"
 #include "tls/engine_kernel.h"
@@ -27,7 +30,7 @@ static const struct config_rekey *rekey_of(const struct conn *conn,
 static void refuse(struct conn *conn, struct side *side, const char *why)
 {
 	side->counters->engine_refused++;
-	err_set(&conn->err, EOPNOTSUPP,
+	err_set(conn_words(conn), EOPNOTSUPP,
 		"engine kernel is demanded and cannot be had: %s", why);
 	conn_end(conn, CONN_ENGINE_UNAVAILABLE);
 }
@@ -42,13 +45,19 @@ void handoff_prepare(struct conn *conn, struct side *side)
 		return;
 	}
 	if (wanted == CONFIG_ENGINE_AUTO && rekey_of(conn, side)->required &&
-	    !conn->worker->plan->kernel_rekey) {
+	    !conn->worker->kernel_rekey) {
 		side->fallback = FALLBACK_REKEY;
 		return;
 	}
 	r = engine_kernel_attach(side->fd);
 	if (!r)
 		return;
+	/* Such a peer never gets to the end of its handshake: what it did is
+	 * no fault of this kernel. */
+	if (r == -ENOTCONN) {
+		side->fallback = FALLBACK_GONE;
+		return;
+	}
 	side->fallback = FALLBACK_NO_ULP;
 	if (wanted == CONFIG_ENGINE_KERNEL)
 		refuse(conn, side, strerror(-r));
@@ -59,6 +68,7 @@ void handoff_stay(struct side *side, enum fallback why, unsigned int directions)
 	struct tls_counters *counters = side->counters;
 
 	switch (why) {
+	case FALLBACK_GONE:
 	case FALLBACK_NO_ULP:
 		counters->fallback_no_ulp += directions;
 		break;
@@ -82,6 +92,16 @@ void handoff_stay(struct side *side, enum fallback why, unsigned int directions)
 	}
 }
 
+/* Who encrypts what an upstream's socket sends from now on. */
+static int own_state(struct conn *conn, struct side *side,
+		     enum abi_own_state state)
+{
+	if (!side->is_up)
+		return 0;
+	return doors_state(&conn->listener->generation->plan->doors, conn->door,
+			   side->fd, state, 0);
+}
+
 int handoff_move(struct conn *conn, struct side *side, bool tx)
 {
 	struct side_tls *tls = side->tls;
@@ -91,6 +111,10 @@ int handoff_move(struct conn *conn, struct side *side, bool tx)
 
 	*(tx ? &tls->tx_to_kernel : &tls->rx_to_kernel) = false;
 	if (!r) {
+		/* Should it fail, the guard goes on taking our word. */
+		if (tx && own_state(conn, side, ABI_OWN_KERNEL))
+			log_line(LOG_LEVEL_DEBUG, "the guard takes our word",
+				 NULL);
 		tls_aead_forget(conn->worker->aead, tx ? &tls->tx : &tls->rx);
 		*(tx ? &tls->tx_engine : &tls->rx_engine) = ENGINE_KERNEL;
 		if (tx)
@@ -137,27 +161,39 @@ static int take_leftover(struct conn *conn, struct side *side)
 	return 0;
 }
 
-static void choose_engines(struct side *side, size_t fragment_max)
+/* Whether the kernel keeps to the fragments that were negotiated, if any. */
+static int limit_fragments(struct side *side, size_t fragment_max)
+{
+	side->tls->fragment_max = TLS_RECORD_PLAIN_MAX;
+	if (!fragment_max || fragment_max >= TLS_RECORD_PLAIN_MAX)
+		return 0;
+	side->tls->fragment_max = (uint16_t)fragment_max;
+	return side->fallback == FALLBACK_NONE
+		       ? engine_kernel_limit(side->fd, (uint16_t)fragment_max)
+		       : 0;
+}
+
+static int choose_engines(struct conn *conn, struct side *side)
 {
 	struct side_tls *tls = side->tls;
-	bool tx = side->fallback == FALLBACK_NONE;
-	bool rx = tx;
+	int r = limit_fragments(side,
+				tls_handshake_fragment_max(side->handshake));
 
-	tls->fragment_max = TLS_RECORD_PLAIN_MAX;
-	if (fragment_max && fragment_max < TLS_RECORD_PLAIN_MAX) {
-		tls->fragment_max = (uint16_t)fragment_max;
-		if (tx)
-			handoff_stay(side, FALLBACK_FRAGMENT, 1);
-		tx = false;
+	if (r && engine_wanted(conn, side) == CONFIG_ENGINE_KERNEL) {
+		refuse(conn, side, "it cannot keep to the peer's fragments");
+		return r;
 	}
+	if (r)
+		handoff_stay(side, FALLBACK_FRAGMENT, 1);
 	if (side->fallback != FALLBACK_NONE)
-		handoff_stay(side, side->fallback, 2);
-	tls->tx_to_kernel = tx;
-	tls->rx_to_kernel = rx;
-	if (!tx)
+		handoff_stay(side, (enum fallback)side->fallback, 2);
+	tls->rx_to_kernel = side->fallback == FALLBACK_NONE;
+	tls->tx_to_kernel = tls->rx_to_kernel && !r;
+	if (!tls->tx_to_kernel)
 		side->counters->engine_tx_user++;
-	if (!rx)
+	if (!tls->rx_to_kernel)
 		side->counters->engine_rx_user++;
+	return 0;
 }
 
 static int handoff_side(struct conn *conn, struct side *side)
@@ -170,18 +206,26 @@ static int handoff_side(struct conn *conn, struct side *side)
 	side->tls = calloc(1, sizeof(*side->tls));
 	if (!side->tls)
 		return -ENOMEM;
-	r = tls_handshake_keys(handshake, &side->tls->tx, &side->tls->rx,
-			       &conn->err);
-	if (!r)
-		r = take_leftover(conn, side);
-	if (r)
-		return r;
 	side->tls->version = tls_handshake_version(handshake);
 	side->tls->cipher = tls_handshake_cipher(handshake);
-	choose_engines(side, tls_handshake_fragment_max(handshake));
-	tls_handshake_free(handshake);
-	side->handshake = NULL;
-	return 0;
+	r = tls_handshake_keys(handshake, &side->tls->tx, &side->tls->rx,
+			       conn_words(conn));
+	if (!r)
+		r = take_leftover(conn, side);
+	if (!r)
+		r = own_state(conn, side, ABI_OWN_USER);
+	if (r)
+		return r;
+	if (side->fallback == FALLBACK_GONE &&
+	    engine_wanted(conn, side) == CONFIG_ENGINE_KERNEL) {
+		refuse(conn, side, "the peer has half-closed");
+		return -ECONNABORTED;
+	}
+	r = recheck_keep(conn, side);
+	if (r)
+		return r;
+	r = choose_engines(conn, side);
+	return r ? r : tickets_begin(conn, side);
 }
 
 void handoff_enter(struct conn *conn)
@@ -193,5 +237,8 @@ void handoff_enter(struct conn *conn)
 	if (r)
 		conn_end(conn, r == -ENOMEM ? CONN_NO_MEMORY : CONN_INTERNAL);
 	else
+		conn_unsay(conn);
+	recheck(conn);
+	if (conn->stage != WAY_CLOSE)
 		way_next(conn);
 }

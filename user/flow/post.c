@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "flow/tickets.h"
 #include "flow/worker.h"
 #include "tls/engine_user.h"
 #include "tls/wire.h"
@@ -17,7 +18,7 @@ static enum post_verdict end(struct conn *conn, struct side *from,
 			     enum conn_reason reason, uint8_t alert,
 			     const char *words)
 {
-	err_set(&conn->err, EPROTO, "%s", words);
+	err_set(conn_words(conn), EPROTO, "%s", words);
 	conn_end_with(conn, reason, from, alert);
 	return POST_ENDED;
 }
@@ -42,7 +43,8 @@ static enum post_verdict on_alert(struct conn *conn, struct side *from,
 	    (from->tls->tx.version == TLS_VERSION_12 && content[0] == 1))
 		return POST_GO_ON;
 	from->counters->peer_alert++;
-	err_set(&conn->err, ECONNABORTED, "the peer sent alert %u",
+	conn->up_left = from->is_up;
+	err_set(conn_words(conn), ECONNABORTED, "the peer sent alert %u",
 		(unsigned int)content[1]);
 	conn_end(conn, CONN_PEER_ALERT);
 	return POST_ENDED;
@@ -73,6 +75,8 @@ static enum post_verdict on_message(struct conn *conn, struct side *from,
 
 	if (tls13 && type == TLS_MESSAGE_NEW_SESSION_TICKET && from->is_up) {
 		from->counters->ticket_rx++;
+		if (!tickets_kept(from))
+			conn->cluster->row->ticket_dropped++;
 		return POST_GO_ON;
 	}
 	if (tls13 && type == TLS_MESSAGE_KEY_UPDATE)

@@ -9,6 +9,8 @@
 #include "flow/way.h"
 #include "flow/worker.h"
 
+#define IDENTITY_MAX 256
+
 static void count_failure(struct side *side)
 {
 	switch (tls_handshake_failure(side->handshake)) {
@@ -17,6 +19,12 @@ static void count_failure(struct side *side)
 		break;
 	case TLS_FAILURE_NAME:
 		side->counters->ssl_fail_verify_san++;
+		break;
+	case TLS_FAILURE_HASH:
+		side->counters->ssl_fail_verify_cert_hash++;
+		break;
+	case TLS_FAILURE_NO_CERT:
+		side->counters->ssl_fail_verify_no_cert++;
 		break;
 	default:
 		side->counters->ssl_connection_error++;
@@ -28,6 +36,7 @@ static void negotiated(struct conn *conn, struct side *side)
 	struct negotiated_row *row = side->is_up ? conn->cluster->negotiated
 						 : conn->listener->negotiated;
 	struct tls_handshake *handshake = side->handshake;
+	const char *sigalg = tls_handshake_sigalg(handshake);
 
 	++*counters_negotiated_field(row, "ciphers",
 				     tls_handshake_cipher(handshake));
@@ -35,15 +44,48 @@ static void negotiated(struct conn *conn, struct side *side)
 				     tls_handshake_version(handshake));
 	++*counters_negotiated_field(row, "curves",
 				     tls_handshake_group(handshake));
+	if (sigalg)
+		++*counters_negotiated_field(row, "sigalgs", sigalg);
+}
+
+/* What a line about the connection will say when the handshake is long gone;
+ * where memory is short it says less. */
+static void remember(struct side *side)
+{
+	const char *sni = tls_handshake_sni(side->handshake);
+	char identity[IDENTITY_MAX];
+
+	if (sni)
+		side->sni = strdup(sni);
+	if (tls_handshake_peer_identity(side->handshake, identity,
+					sizeof(identity)))
+		side->identity = strdup(identity);
+}
+
+static void count_staple(struct listener_row *row,
+			 const struct tls_handshake *handshake)
+{
+	enum select_staple staple = tls_handshake_stapled(handshake);
+
+	if (staple == SELECT_STAPLE_UNASKED)
+		return;
+	row->ocsp_requests++;
+	if (staple == SELECT_STAPLE_SENT)
+		row->ocsp_responses++;
+	else
+		row->ocsp_omitted++;
 }
 
 static void shaken(struct conn *conn, struct side *side)
 {
+	remember(side);
 	side->counters->ssl_handshake++;
 	if (tls_handshake_resumed(side->handshake))
 		side->counters->ssl_session_reused++;
 	if (!tls_handshake_peer_certificate(side->handshake))
 		side->counters->ssl_no_certificate++;
+	if (!side->is_up)
+		count_staple(conn->listener->row, side->handshake);
 	negotiated(conn, side);
 	conn_handshake_over(conn);
 	timer_cancel(&conn->worker->wheel, &conn->timer);
@@ -62,6 +104,7 @@ static void fail(struct conn *conn, struct side *side)
 	size_t size = tls_handshake_output(side->handshake, &bytes);
 
 	count_failure(side);
+	remember(side);
 	if (size && send(side->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 			    (ssize_t)size)
 		conn_end_with(conn, failure_reason(side), side, 0);
@@ -84,7 +127,7 @@ static void sent(struct op *op, int res, unsigned int flags)
 		return;
 	}
 	if (res < 0) {
-		err_set(&conn->err, -res, "send during the handshake: %s",
+		err_set(conn_words(conn), -res, "send during the handshake: %s",
 			strerror(-res));
 		conn_end(conn,
 			 side->is_up ? CONN_UPSTREAM_TLS : CONN_RESET_BY_DOWN);
@@ -104,11 +147,12 @@ static void sent(struct op *op, int res, unsigned int flags)
 
 static void lost(struct conn *conn, struct side *side, int res)
 {
+	conn->up_left = side->is_up;
 	if (res)
-		err_set(&conn->err, -res, "receive during the handshake: %s",
-			strerror(-res));
+		err_set(conn_words(conn), -res,
+			"receive during the handshake: %s", strerror(-res));
 	else
-		err_set(&conn->err, ECONNRESET,
+		err_set(conn_words(conn), ECONNRESET,
 			"the peer closed during the handshake");
 	conn_end(conn, side->is_up ? CONN_UPSTREAM_TLS : CONN_RESET_BY_DOWN);
 }
@@ -140,13 +184,28 @@ static void received(struct op *op, int res, unsigned int flags)
 
 static void step(struct conn *conn, struct side *side)
 {
-	int r = tls_handshake_step(side->handshake, &conn->err);
+	int r = tls_handshake_step(side->handshake, conn_words(conn));
 
 	if (r < 0) {
 		fail(conn, side);
 		return;
 	}
 	side->shake_done = r == 1;
+}
+
+/* A server's last flight of TLS 1.3 is its tickets, which nobody waits for:
+ * they go with the first data, in one segment and one wake-up of the peer. */
+static void send_output(struct conn *conn, struct side *side,
+			const uint8_t *bytes, size_t size)
+{
+	struct ring *ring = &conn->worker->ring;
+
+	op_init(&side->op, sent);
+	if (side->shake_done &&
+	    tls_handshake_ends_with_tickets(side->handshake))
+		ring_send_more(ring, &side->op, side->fd, bytes, size);
+	else
+		ring_send(ring, &side->op, side->fd, bytes, size);
 }
 
 /* Sends what there is, else ends the stage or waits for the peer. */
@@ -161,9 +220,7 @@ static void go_on(struct conn *conn, struct side *side)
 		return;
 	size = tls_handshake_output(side->handshake, &bytes);
 	if (size) {
-		op_init(&side->op, sent);
-		ring_send(&conn->worker->ring, &side->op, side->fd, bytes,
-			  size);
+		send_output(conn, side, bytes, size);
 	} else if (side->shake_done) {
 		shaken(conn, side);
 	} else {
@@ -198,6 +255,6 @@ void shake_enter(struct conn *conn)
 void shake_deadline(struct conn *conn)
 {
 	conn->listener->row->handshake_timeout++;
-	err_set(&conn->err, ETIMEDOUT, "the handshake took too long");
+	err_set(conn_words(conn), ETIMEDOUT, "the handshake took too long");
 	conn_end(conn, CONN_HANDSHAKE_TIMEOUT);
 }

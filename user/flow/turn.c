@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "flow/post.h"
+#include "flow/tickets.h"
 #include "flow/worker.h"
 #include "tls/engine_kernel.h"
 #include "tls/wire.h"
@@ -34,8 +35,7 @@ bool turn_exhausted(const struct conn *conn, const struct side *side)
 
 void turn_count_kernel(struct side_tls *tls, size_t size)
 {
-	size_t records =
-		(size + TLS_RECORD_PLAIN_MAX - 1) / TLS_RECORD_PLAIN_MAX;
+	size_t records = (size + tls->fragment_max - 1) / tls->fragment_max;
 
 	tls->tx.records += records;
 	tls->tx.blocks += size / 16 + 2 * records;
@@ -48,13 +48,14 @@ static enum turn_result bad(struct conn *conn, struct side *from, int error)
 	if (error == -EMSGSIZE) {
 		counters->bad_record++;
 		counters->ssl_connection_error++;
-		err_set(&conn->err, EMSGSIZE, "a record longer than TLS has");
+		err_set(conn_words(conn), EMSGSIZE,
+			"a record longer than TLS has");
 		conn_end_with(conn, CONN_RECORD_OVERFLOW, from,
 			      TLS_ALERT_RECORD_OVERFLOW);
 	} else if (error == -EBADMSG || error == -EPROTO) {
 		counters->bad_record++;
 		counters->ssl_connection_error++;
-		err_set(&conn->err, EBADMSG,
+		err_set(conn_words(conn), EBADMSG,
 			error == -EBADMSG
 				? "a record that does not authenticate"
 				: "a record that is malformed inside");
@@ -62,35 +63,23 @@ static enum turn_result bad(struct conn *conn, struct side *from, int error)
 			      error == -EBADMSG ? TLS_ALERT_BAD_RECORD_MAC
 						: TLS_ALERT_UNEXPECTED_MESSAGE);
 	} else {
-		err_set(&conn->err, EIO, "the user engine failed");
+		err_set(conn_words(conn), EIO, "the user engine failed");
 		conn_end_with(conn, CONN_INTERNAL, from,
 			      TLS_ALERT_INTERNAL_ERROR);
 	}
 	return TURN_ENDED;
 }
 
-bool turn_rekey_rx(struct conn *conn, struct side *from)
+int turn_rekey_rx(struct conn *conn, struct side *from)
 {
 	struct side_tls *tls = from->tls;
-	int r;
 
 	tls_aead_forget(conn->worker->aead, &tls->rx);
-	r = tls_direction_next(&tls->rx, &conn->err);
-	if (r) {
-		conn_end(conn, CONN_INTERNAL);
-		return false;
-	}
+	if (tls_direction_next(&tls->rx, conn_words(conn)))
+		return -EKEYREJECTED;
 	if (tls->rx_engine == ENGINE_USER)
-		return true;
-	r = engine_kernel_install(from->fd, ENGINE_KERNEL_RX, &tls->rx);
-	if (!r)
-		return true;
-	from->counters->key_update_unsupported++;
-	err_set(&conn->err, -r,
-		"the peer updated its key, and this kernel cannot rekey: %s",
-		strerror(-r));
-	conn_end_with(conn, CONN_KEY_UPDATE_UNSUPPORTED, from, 0);
-	return false;
+		return 0;
+	return engine_kernel_install(from->fd, ENGINE_KERNEL_RX, &tls->rx);
 }
 
 /* Acts on one opened record. Data is left where it was opened. */
@@ -107,8 +96,10 @@ static enum turn_result take_record(struct conn *conn, struct side *from,
 		return TURN_CLOSED;
 	if (verdict == POST_ENDED)
 		return TURN_ENDED;
-	if (verdict == POST_REKEY && !turn_rekey_rx(conn, from))
+	if (verdict == POST_REKEY && turn_rekey_rx(conn, from)) {
+		conn_end(conn, CONN_INTERNAL);
 		return TURN_ENDED;
+	}
 	return TURN_NEED;
 }
 
@@ -154,10 +145,12 @@ static enum turn_result open_records(struct conn *conn, struct lane *lane,
 		if (r)
 			return bad(conn, from, r);
 		lane->in_at += (uint32_t)size;
+		tickets_record(conn, from, type, record, (size_t)size);
 		result = take_record(conn, from, type, plain + used, content);
 		if (type == TLS_RECORD_DATA)
 			used += content;
 	}
+	tickets_settle(conn, from);
 	if (result == TURN_CLOSED)
 		lane->in_at = lane->in_end; /* RFC 8446 section 6.1 */
 	if (result != TURN_ENDED)
@@ -178,7 +171,7 @@ static int seal_key_update(struct conn *conn, struct side *to, uint8_t *out,
 	if (r)
 		return r;
 	tls_aead_forget(conn->worker->aead, tx);
-	r = tls_direction_next(tx, &conn->err);
+	r = tls_direction_next(tx, conn_words(conn));
 	if (r)
 		return r;
 	to->counters->key_update_tx++;

@@ -45,8 +45,12 @@ bool turn_exhausted(const struct conn *conn, const struct side *side);
  */
 void turn_count_kernel(struct side_tls *tls, size_t size);
 
-/* A KeyUpdate came: the receiving direction has its next key, in whichever
- * engine. false: the connection is ending. */
-bool turn_rekey_rx(struct conn *conn, struct side *from);
+/*
+ * A KeyUpdate came: the receiving direction has its next key, in whichever
+ * engine. 0, or -errno: -EKEYREJECTED it cannot be derived; else the kernel
+ * refuses it, and nothing more can be received.
+ */
+int turn_rekey_rx(struct conn *conn, struct side *from)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -7,25 +7,29 @@
 #include "flow/dial.h"
 #include "flow/forward.h"
 #include "flow/handoff.h"
+#include "flow/route.h"
 #include "flow/shake.h"
+#include "flow/sniff.h"
 #include "flow/worker.h"
 
-/* Which stage follows which, by what the listener's own side speaks. */
-static const struct {
-	enum way_stage tls;
-	enum way_stage plain;
-} next_stage[] = {
-	[WAY_ACCEPT] = {WAY_SHAKE, WAY_DIAL},
-	[WAY_SHAKE] = {WAY_DIAL, WAY_CLOSE},
-	[WAY_DIAL] = {WAY_HANDOFF, WAY_HANDOFF},
-	[WAY_HANDOFF] = {WAY_FORWARD, WAY_FORWARD},
-	[WAY_FORWARD] = {WAY_CLOSE, WAY_CLOSE},
+/* By what the listener's own side speaks. Each ends in WAY_CLOSE. */
+static const uint8_t ways[][8] = {
+	[CONFIG_TLS_STRICT] = {WAY_SHAKE, WAY_DIAL, WAY_HANDOFF, WAY_FORWARD,
+			       WAY_CLOSE},
+	/* Its TLS is the upstream's, seen from here it is plain. */
+	[CONFIG_TLS_PASSTHROUGH] = {WAY_ROUTE, WAY_SHAKE, WAY_DIAL, WAY_HANDOFF,
+				    WAY_FORWARD, WAY_CLOSE},
+	[CONFIG_TLS_DISABLED] = {WAY_DIAL, WAY_HANDOFF, WAY_FORWARD, WAY_CLOSE},
+	[CONFIG_TLS_PERMISSIVE] = {WAY_DIAL, WAY_HANDOFF, WAY_SNIFF, WAY_SHAKE,
+				   WAY_HANDOFF, WAY_FORWARD, WAY_CLOSE},
 };
 
 static const struct {
 	void (*enter)(struct conn *conn);
 	void (*deadline)(struct conn *conn);
 } stages[] = {
+	[WAY_SNIFF] = {sniff_enter, sniff_deadline},
+	[WAY_ROUTE] = {route_enter, route_deadline},
 	[WAY_SHAKE] = {shake_enter, shake_deadline},
 	[WAY_DIAL] = {dial_enter, dial_deadline},
 	[WAY_HANDOFF] = {handoff_enter, NULL},
@@ -35,10 +39,14 @@ static const struct {
 
 void way_next(struct conn *conn)
 {
+	const struct config_listener *config = conn->listener->config;
+	const uint8_t *way = ways[config->route_count ? CONFIG_TLS_PASSTHROUGH
+						      : config->tls_mode];
+
 	assert(conn->stage < WAY_CLOSE);
-	conn->stage =
-		(uint8_t)(conn->listener->ctx ? next_stage[conn->stage].tls
-					      : next_stage[conn->stage].plain);
+	if (conn->plain && way[conn->step] == WAY_SHAKE)
+		conn->step++;
+	conn->stage = way[conn->step++];
 	stages[conn->stage].enter(conn);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * worker: one thread with its own ring, buffers, timers, contexts, listening
- * sockets and connections.
+ * worker: one thread with its own ring, buffers, timers, listening sockets
+ * and connections.
  *
  * The control thread makes it, starts it and sends it words; everything else
  * in here belongs to the worker's thread.
@@ -9,101 +9,99 @@
 #ifndef MILLRACE_FLOW_WORKER_H
 #define MILLRACE_FLOW_WORKER_H
 
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "bpf/counters.h"
-#include "config/config.h"
-#include "flow/conn.h"
+#include "flow/access_log.h"
+#include "flow/ahead.h"
+#include "flow/generation.h"
+#include "flow/listing.h"
+#include "flow/plan.h"
 #include "io/buf.h"
 #include "io/ring.h"
-#include "tls/ctx.h"
 #include "tls/engine_user.h"
-
-/* What all workers together may hold for one listener. */
-struct listener_limits {
-	atomic_uint connections;
-	atomic_uint handshakes;
-};
-
-/* What workers are made from; must outlive them. */
-struct worker_plan {
-	const struct config *config;
-	struct counters *counters;
-	struct listener_limits *limits; /* one per listener */
-	bool kernel_rekey;		/* as probed at start */
-	uint8_t ticket_keys[TLS_TICKET_KEYS_SIZE];
-};
-
-struct worker_listener {
-	struct worker *worker;
-	const struct config_listener *config;
-	struct listener_row *row;
-	struct negotiated_row *negotiated;
-	struct listener_limits *limits;
-	SSL_CTX *ctx; /* NULL: plaintext */
-	int fd;	      /* listening; -1 once closed */
-	struct op accept;
-	struct timer retry; /* accepting is paused until it fires */
-};
-
-struct worker_cluster {
-	const struct config_cluster *config;
-	struct cluster_row *row;
-	struct negotiated_row *negotiated;
-	SSL_CTX *ctx; /* NULL: plaintext */
-	size_t next;  /* the endpoint whose turn it is */
-};
+#include "tls/peer.h"
+#include "tls/resume.h"
 
 struct worker {
 	unsigned int index;
-	const struct worker_plan *plan;
+	struct access_lane *access; /* set before worker_start() */
+	bool kernel_rekey;	    /* as probed at start */
 	struct ring ring;
 	struct bufs bufs;
 	struct wheel wheel;
 	struct tls_aead *aead;
+	struct ahead ahead;
+	struct peers peers;
+	struct resume resume;
 	uint64_t now_ms; /* of this turn */
-	struct worker_listener *listeners;
-	struct worker_cluster *clusters;
+	struct generation *generation;
+	struct list acceptors;
 	struct list conns;
+	struct list waiting; /* connections whose cluster has yet to be found */
 	struct list released; /* connections to free when the turn ends */
 	struct op wake;
 	uint64_t wake_value;
 	bool draining;
+	bool leaving;		 /* draining, and doors are open still */
+	bool stopping;		 /* every connection is to end now */
+	struct listing *listing; /* being written, or NULL */
+	struct list *listing_at; /* ... and goes on with this connection */
 	/* shared with the control thread */
 	pthread_t thread;
+	bool started;
 	int wake_fd;
+	int ended_fd;
 	atomic_uint words;
-	atomic_bool ended;
-	atomic_uint connections; /* open, for those who wait for an end */
+	_Atomic(struct generation *) next;	 /* to be served from now on */
+	atomic_uint connections;		 /* open */
+	_Atomic(struct listing *) listing_asked; /* until it is written */
+	/* rises at least once a second while the thread runs, else 0 */
+	_Atomic uint64_t turns;
 };
 
-/*
- * Makes everything that can fail for reasons an operator can mend: contexts
- * and listening sockets (bound, with SO_REUSEPORT shared by the workers).
- */
-int worker_new(const struct worker_plan *plan, unsigned int index,
+/* ended_fd is an eventfd of the caller's; a thread that ends adds 1. */
+int worker_new(unsigned int index, bool kernel_rekey, int ended_fd,
 	       struct worker **ret_worker, struct err *err)
 	__attribute__((warn_unused_result));
+
+/*
+ * Serves generation, which it takes over, from now on. Before
+ * worker_start(), or while the worker runs and is settled: the generation
+ * that follows is made from what the worker listens on by then.
+ */
+void worker_serve(struct worker *worker, struct generation *generation);
+
+/* Whether it has taken up what worker_serve() gave it last. */
+bool worker_settled(const struct worker *worker);
 
 /* Starts the thread; 0 once its ring stands, or -errno with the words. */
 int worker_start(struct worker *worker, struct err *err)
 	__attribute__((warn_unused_result));
 
-/* Any thread. Stop accepting; the thread ends with its last connection. */
+/* The thread looks at what it was sent. */
+void worker_wake(struct worker *worker);
+
+/* Stop accepting but at doors, where it goes on until worker_drain(). */
+void worker_leave(struct worker *worker);
+
+/* Stop accepting; the thread ends with its last connection. */
 void worker_drain(struct worker *worker);
 
-/* Any thread. Ends every connection now, with close_notify. */
+/* Stop accepting, for good, where a listener speaks TLS; the rest goes on. */
+void worker_drain_inbound(struct worker *worker);
+
+/* A membership has changed, or the first lookup of one is over. */
+void worker_found(struct worker *worker);
+
+/* Ends every connection now, with close_notify, and the thread. */
 void worker_stop(struct worker *worker);
 
-/* Waits for the thread's end (drain or stop came before), and frees. */
-void worker_join(struct worker *worker);
-
-/* For one that was never started. NULL is allowed. */
+/* Waits for the thread's end, if it was started (drain or stop came before),
+ * and frees. NULL is allowed. */
 void worker_free(struct worker *worker);
 
 #endif

@@ -81,13 +81,25 @@ void ring_connect(struct ring *ring, struct op *op, int fd,
 	arm(ring, op, sqe);
 }
 
-void ring_recv(struct ring *ring, struct op *op, int fd, void *bytes,
-	       size_t size)
+static void recv_into(struct ring *ring, struct op *op, int fd, void *bytes,
+		      size_t size, int flags)
 {
 	struct io_uring_sqe *sqe = take_sqe(ring);
 
-	io_uring_prep_recv(sqe, fd, bytes, size, 0);
+	io_uring_prep_recv(sqe, fd, bytes, size, flags);
 	arm(ring, op, sqe);
+}
+
+void ring_recv(struct ring *ring, struct op *op, int fd, void *bytes,
+	       size_t size)
+{
+	recv_into(ring, op, fd, bytes, size, 0);
+}
+
+void ring_recv_now(struct ring *ring, struct op *op, int fd, void *bytes,
+		   size_t size)
+{
+	recv_into(ring, op, fd, bytes, size, MSG_DONTWAIT);
 }
 
 void ring_recv_select(struct ring *ring, struct op *op, int fd, int group)
@@ -100,12 +112,32 @@ void ring_recv_select(struct ring *ring, struct op *op, int fd, int group)
 	arm(ring, op, sqe);
 }
 
-void ring_send(struct ring *ring, struct op *op, int fd, const void *bytes,
-	       size_t size)
+static void send_from(struct ring *ring, struct op *op, int fd,
+		      const void *bytes, size_t size, int flags)
 {
 	struct io_uring_sqe *sqe = take_sqe(ring);
 
-	io_uring_prep_send(sqe, fd, bytes, size, MSG_NOSIGNAL);
+	io_uring_prep_send(sqe, fd, bytes, size, MSG_NOSIGNAL | flags);
+	arm(ring, op, sqe);
+}
+
+void ring_send(struct ring *ring, struct op *op, int fd, const void *bytes,
+	       size_t size)
+{
+	send_from(ring, op, fd, bytes, size, 0);
+}
+
+void ring_send_more(struct ring *ring, struct op *op, int fd, const void *bytes,
+		    size_t size)
+{
+	send_from(ring, op, fd, bytes, size, MSG_MORE);
+}
+
+void ring_poll(struct ring *ring, struct op *op, int fd, unsigned int events)
+{
+	struct io_uring_sqe *sqe = take_sqe(ring);
+
+	io_uring_prep_poll_add(sqe, fd, events);
 	arm(ring, op, sqe);
 }
 
@@ -144,25 +176,30 @@ static void complete(struct ring *ring, const struct io_uring_cqe *cqe)
 	op->done(op, cqe->res, cqe->flags);
 }
 
-int ring_turn(struct ring *ring, uint64_t wait_ms)
+int ring_wait(struct ring *ring, uint64_t wait_ms)
 {
 	struct __kernel_timespec wait = {
 		.tv_sec = (long long)(wait_ms / 1000),
 		.tv_nsec = (long long)(wait_ms % 1000) * 1000000,
 	};
-	struct io_uring_cqe *cqes[COMPLETIONS_PER_TURN];
 	struct io_uring_cqe *first;
-	unsigned int count;
 	int r;
 
 	r = io_uring_submit_and_wait_timeout(&ring->uring, &first, 1, &wait,
 					     NULL);
 	if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
 		return r;
+	return 0;
+}
+
+void ring_complete(struct ring *ring)
+{
+	struct io_uring_cqe *cqes[COMPLETIONS_PER_TURN];
+	unsigned int count;
+
 	count = io_uring_peek_batch_cqe(&ring->uring, cqes,
 					COMPLETIONS_PER_TURN);
 	for (unsigned int i = 0; i < count; i++)
 		complete(ring, cqes[i]);
 	io_uring_cq_advance(&ring->uring, count);
-	return 0;
 }

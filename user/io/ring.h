@@ -50,22 +50,31 @@ void ring_connect(struct ring *ring, struct op *op, int fd,
 		  const struct addr *addr);
 void ring_recv(struct ring *ring, struct op *op, int fd, void *bytes,
 	       size_t size);
+/* Completes at once, with -EAGAIN when nothing is there. */
+void ring_recv_now(struct ring *ring, struct op *op, int fd, void *bytes,
+		   size_t size);
 /* The buffer is taken from the group only when data is there (buf.h). */
 void ring_recv_select(struct ring *ring, struct op *op, int fd, int group);
 /* May send less than size. */
 void ring_send(struct ring *ring, struct op *op, int fd, const void *bytes,
 	       size_t size);
+/* More is likely to follow: the kernel may wait 200 ms for it (MSG_MORE,
+ * send(2)). */
+void ring_send_more(struct ring *ring, struct op *op, int fd, const void *bytes,
+		    size_t size);
+/* Completes once, when one of the poll(2) events is there. */
+void ring_poll(struct ring *ring, struct op *op, int fd, unsigned int events);
 void ring_read(struct ring *ring, struct op *op, int fd, void *bytes,
 	       size_t size);
 
 /* Asks for op's end; done is still called. Harmless when not armed. */
 void ring_cancel(struct ring *ring, struct op *op);
 
-/*
- * Submits, waits for a completion or wait_ms, and calls done for all that
- * has completed. 0 or -errno.
- */
-int ring_turn(struct ring *ring, uint64_t wait_ms)
+/* Submits, and waits for a completion or wait_ms. 0 or -errno. */
+int ring_wait(struct ring *ring, uint64_t wait_ms)
 	__attribute__((warn_unused_result));
+
+/* Calls done for what has completed. */
+void ring_complete(struct ring *ring);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef MILLRACE_TLS_ENGINE_KERNEL_H
 #define MILLRACE_TLS_ENGINE_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,6 +35,21 @@ int engine_kernel_install(int fd, enum engine_kernel_side side,
 	__attribute__((warn_unused_result));
 
 /*
+ * A kernel that can rekey receives nothing more once a record has begun with a
+ * KeyUpdate, though the message may be in pieces and its key is not due yet:
+ * lets it go on under the key it has. 0 or -errno.
+ */
+int engine_kernel_go_on(int fd) __attribute__((warn_unused_result));
+
+/*
+ * Keeps what will be sent in records of at most content_max bytes (RFC 6066
+ * section 4), once the ULP is attached. 0, or -errno: -ENOPROTOOPT not in this
+ * kernel.
+ */
+int engine_kernel_limit(int fd, uint16_t content_max)
+	__attribute__((warn_unused_result));
+
+/*
  * Reads one run of bytes of one record type without blocking. >= 0 bytes and
  * the type (23 for data; 0 bytes of data is the end of the stream), or
  * -errno: -EAGAIN, -EKEYEXPIRED a rekey is due, -EBADMSG, -EMSGSIZE, -EINVAL.
@@ -41,6 +57,13 @@ int engine_kernel_install(int fd, enum engine_kernel_side side,
 ssize_t engine_kernel_receive(int fd, void *bytes, size_t size,
 			      uint8_t *ret_type)
 	__attribute__((warn_unused_result));
+
+/*
+ * Whether 0 bytes from a receive were the stream's end. They need not be: a
+ * record of no data is read as that when one of another type stands behind
+ * it.
+ */
+bool engine_kernel_ended(int fd);
 
 /* Sends one non-data record without blocking. 0 or -errno. */
 int engine_kernel_send(int fd, uint8_t type, const void *content, size_t size)

@@ -4,8 +4,8 @@
  * section 6.2.3.3), over OpenSSL's EVP AEADs.
  *
  * A tls_aead holds cipher contexts and belongs to one thread; connections
- * hold only keys (struct tls_direction). The aead remembers whose key it was
- * given last, so that runs of records on one direction are keyed once.
+ * hold only keys (struct tls_direction). The aead remembers the key that it
+ * was given last, so that runs of records on one direction are keyed once.
  */
 #ifndef MILLRACE_TLS_ENGINE_USER_H
 #define MILLRACE_TLS_ENGINE_USER_H
@@ -35,7 +35,10 @@ struct tls_aead *tls_aead_new(void);
 /* Wipes what keys it holds. NULL is allowed. */
 void tls_aead_free(struct tls_aead *aead);
 
-/* Must be called before a direction's memory or key is reused or changed. */
+/*
+ * Wipes the direction's key out of the aead; must be called before that key
+ * is replaced or wiped, or it stays there for longer than it is needed.
+ */
 void tls_aead_forget(struct tls_aead *aead,
 		     const struct tls_direction *direction);
 

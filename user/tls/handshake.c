@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/config.h"
 #include "tls/ctx.h"
 #include "tls/engine_user.h"
 #include "tls/names.h"
+#include "tls/schedule.h"
+#include "tls/ticket_data.h"
 
 struct tls_handshake {
 	SSL *ssl;
@@ -19,9 +20,16 @@ struct tls_handshake {
 	bool server;
 	bool done;
 	enum tls_failure failure;
-	uint8_t client_secret[TLS_SECRET_MAX];
-	uint8_t server_secret[TLS_SECRET_MAX];
-	uint8_t master[TLS_MASTER_SIZE];
+	struct verify verify;
+	enum select_staple staple;
+	struct schedule_secrets secrets; /* TLS 1.3 */
+	/* a client's sessions; resume is NULL: none are kept */
+	struct resume *resume;
+	const struct session_demands *demands;
+	struct addr endpoint;
+	SSL_SESSION *offered; /* or NULL */
+	time_t until;	      /* of that */
+	unsigned int kept;
 	uint64_t tx_records; /* already sent under the application's keys */
 	uint64_t tx_nonce;   /* TLS 1.2 GCM: of the last record in out */
 };
@@ -41,8 +49,8 @@ static int unhex(const char *text, uint8_t *out, size_t size)
 	return (int)size;
 }
 
-/* The only way OpenSSL 3.0 has to tell TLS 1.3's traffic secrets; for TLS 1.2
- * the line is the master secret (NSS key log format). */
+/* Where the schedule is not ours (schedule.h): the only way that OpenSSL 3.0
+ * has to tell TLS 1.3's traffic secrets (NSS key log format). */
 static void take_secret(const SSL *ssl, const char *line)
 {
 	struct tls_handshake *handshake = SSL_get_app_data(ssl);
@@ -52,20 +60,19 @@ static void take_secret(const SSL *ssl, const char *line)
 		return;
 	value++;
 	if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
-		unhex(value, handshake->client_secret, TLS_SECRET_MAX);
+		unhex(value, handshake->secrets.client, TLS_SECRET_MAX);
 	else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
-		unhex(value, handshake->server_secret, TLS_SECRET_MAX);
-	else if (strncmp(line, "CLIENT_RANDOM ", 14) == 0)
-		unhex(value, handshake->master, TLS_MASTER_SIZE);
+		unhex(value, handshake->secrets.server, TLS_SECRET_MAX);
 }
 
-static int handshake_new(SSL_CTX *ctx, struct tls_handshake **ret)
+static int handshake_new(SSL_CTX *ctx, bool server, struct tls_handshake **ret)
 {
 	struct tls_handshake *handshake = calloc(1, sizeof(*handshake));
 
 	if (!handshake)
 		return -ENOMEM;
-	SSL_CTX_set_keylog_callback(ctx, take_secret);
+	if (!schedule_offer())
+		SSL_CTX_set_keylog_callback(ctx, take_secret);
 	handshake->ssl = SSL_new(ctx);
 	handshake->in = BIO_new(BIO_s_mem());
 	handshake->out = BIO_new(BIO_s_mem());
@@ -80,17 +87,18 @@ static int handshake_new(SSL_CTX *ctx, struct tls_handshake **ret)
 	BIO_set_mem_eof_return(handshake->in, -1);
 	SSL_set_bio(handshake->ssl, handshake->in, handshake->out);
 	SSL_set_app_data(handshake->ssl, handshake);
+	handshake->server = server;
+	verify_attach(&handshake->verify, handshake->ssl, server);
 	*ret = handshake;
 	return 0;
 }
 
 int tls_handshake_server_new(SSL_CTX *ctx, struct tls_handshake **ret)
 {
-	int r = handshake_new(ctx, ret);
+	int r = handshake_new(ctx, true, ret);
 
 	if (r)
 		return r;
-	(*ret)->server = true;
 	SSL_set_accept_state((*ret)->ssl);
 	return 0;
 }
@@ -98,7 +106,7 @@ int tls_handshake_server_new(SSL_CTX *ctx, struct tls_handshake **ret)
 int tls_handshake_client_new(SSL_CTX *ctx, const char *server_name,
 			     struct tls_handshake **ret)
 {
-	int r = handshake_new(ctx, ret);
+	int r = handshake_new(ctx, false, ret);
 
 	if (r)
 		return r;
@@ -116,6 +124,10 @@ void tls_handshake_free(struct tls_handshake *handshake)
 {
 	if (!handshake)
 		return;
+	if (handshake->offered && !handshake->done)
+		resume_drop(handshake->resume, handshake->demands,
+			    &handshake->endpoint, handshake->offered);
+	SSL_SESSION_free(handshake->offered);
 	/* Without this OpenSSL marks the session as not resumable. */
 	if (handshake->done)
 		SSL_set_shutdown(handshake->ssl,
@@ -165,46 +177,28 @@ static void count_output(struct tls_handshake *handshake, size_t from)
 	}
 }
 
-static void name_mismatch(struct tls_handshake *handshake, struct err *err)
-{
-	const struct config_cluster *cluster =
-		SSL_CTX_get_app_data(SSL_get_SSL_CTX(handshake->ssl));
-	X509 *certificate = SSL_get0_peer_certificate(handshake->ssl);
-	char presented[256] = "none";
-
-	if (certificate)
-		names_certificate_format(certificate, presented,
-					 sizeof(presented));
-	err_set(err, EPROTO,
-		"the peer's certificate carries none of the expected names: "
-		"presented %s; expected %s%s",
-		presented, cluster->names.items[0],
-		cluster->names.count > 1 ? ", ..." : "");
-}
-
 static int failed(struct tls_handshake *handshake, struct err *err)
 {
-	long verdict = SSL_get_verify_result(handshake->ssl);
 	int reason = ERR_GET_REASON(ERR_peek_last_error());
 	char words[256];
 
 	tls_error_words(words, sizeof(words));
-	handshake->failure = TLS_FAILURE_PROTOCOL;
-	if (reason != SSL_R_CERTIFICATE_VERIFY_FAILED) {
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED &&
+	    handshake->verify.failure != TLS_FAILURE_NONE) {
+		handshake->failure = handshake->verify.failure;
+		err_set(err, EPROTO, "%s", handshake->verify.err.text);
+	} else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+		handshake->failure = TLS_FAILURE_NO_CERT;
+		err_set(err, EPROTO,
+			"the peer showed no certificate, and one is demanded");
+	} else {
+		handshake->failure = TLS_FAILURE_PROTOCOL;
 		err_set(err, EPROTO, "TLS handshake failed: %s%s",
 			words[0] ? words : "no reason given",
 			reason == SSL_R_WRONG_VERSION_NUMBER ||
 					reason == SSL_R_HTTP_REQUEST
 				? " (the peer does not speak TLS)"
 				: "");
-	} else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH) {
-		handshake->failure = TLS_FAILURE_NAME;
-		name_mismatch(handshake, err);
-	} else {
-		handshake->failure = TLS_FAILURE_CHAIN;
-		err_set(err, EPROTO,
-			"the peer's certificate does not validate: %s",
-			X509_verify_cert_error_string(verdict));
 	}
 	return -EPROTO;
 }
@@ -216,7 +210,9 @@ int tls_handshake_step(struct tls_handshake *handshake, struct err *err)
 	int r;
 
 	ERR_clear_error();
+	schedule_follow(&handshake->secrets);
 	r = SSL_do_handshake(handshake->ssl);
+	schedule_follow(NULL);
 	count_output(handshake, before);
 	if (r == 1) {
 		handshake->done = true;
@@ -225,6 +221,12 @@ int tls_handshake_step(struct tls_handshake *handshake, struct err *err)
 	if (SSL_get_error(handshake->ssl, r) == SSL_ERROR_WANT_READ)
 		return 0;
 	return failed(handshake, err);
+}
+
+bool tls_handshake_ends_with_tickets(const struct tls_handshake *handshake)
+{
+	return handshake->server &&
+	       SSL_version(handshake->ssl) == TLS1_3_VERSION;
 }
 
 enum tls_failure tls_handshake_failure(const struct tls_handshake *handshake)
@@ -288,15 +290,16 @@ static int keys_13(struct tls_handshake *handshake, enum tls_cipher cipher,
 {
 	bool server = handshake->server;
 	int r = tls_direction_from_secret(ret_tx, cipher, hash,
-					  server ? handshake->server_secret
-						 : handshake->client_secret,
+					  server ? handshake->secrets.server
+						 : handshake->secrets.client,
 					  err);
 
 	if (!r)
-		r = tls_direction_from_secret(ret_rx, cipher, hash,
-					      server ? handshake->client_secret
-						     : handshake->server_secret,
-					      err);
+		r = tls_direction_from_secret(
+			ret_rx, cipher, hash,
+			server ? handshake->secrets.client
+			       : handshake->secrets.server,
+			err);
 	if (r)
 		return r;
 	/* A server's last step writes its tickets under the new keys; a
@@ -311,16 +314,20 @@ static int keys_12(struct tls_handshake *handshake, enum tls_cipher cipher,
 		   struct tls_direction *ret_rx, struct err *err)
 {
 	uint8_t client_random[TLS_RANDOM_SIZE], server_random[TLS_RANDOM_SIZE];
+	uint8_t master[TLS_MASTER_SIZE];
 	bool server = handshake->server;
 	int r;
 
+	SSL_SESSION_get_master_key(SSL_get0_session(handshake->ssl), master,
+				   sizeof(master));
 	SSL_get_client_random(handshake->ssl, client_random,
 			      sizeof(client_random));
 	SSL_get_server_random(handshake->ssl, server_random,
 			      sizeof(server_random));
 	r = tls_directions_from_master(
 		server ? ret_rx : ret_tx, server ? ret_tx : ret_rx, cipher,
-		hash, handshake->master, client_random, server_random, err);
+		hash, master, client_random, server_random, err);
+	OPENSSL_cleanse(master, sizeof(master));
 	if (r)
 		return r;
 	/* Each side's Finished was record 0 (RFC 5246 section 6.1); going on
@@ -368,6 +375,38 @@ const char *tls_handshake_group(struct tls_handshake *handshake)
 	return name ? name : "none";
 }
 
+/* TLS 1.2 does not bind a curve to the hash, but its code is the same. */
+const char *tls_handshake_sigalg(const struct tls_handshake *handshake)
+{
+	static const struct {
+		int type;
+		int hash;
+		const char *name;
+	} names[] = {
+		{EVP_PKEY_EC, NID_sha256, "ecdsa_secp256r1_sha256"},
+		{EVP_PKEY_EC, NID_sha384, "ecdsa_secp384r1_sha384"},
+		{EVP_PKEY_EC, NID_sha512, "ecdsa_secp521r1_sha512"},
+		{EVP_PKEY_RSA_PSS, NID_sha256, "rsa_pss_rsae_sha256"},
+		{EVP_PKEY_RSA_PSS, NID_sha384, "rsa_pss_rsae_sha384"},
+		{EVP_PKEY_RSA_PSS, NID_sha512, "rsa_pss_rsae_sha512"},
+		{EVP_PKEY_RSA, NID_sha256, "rsa_pkcs1_sha256"},
+		{EVP_PKEY_RSA, NID_sha384, "rsa_pkcs1_sha384"},
+		{EVP_PKEY_RSA, NID_sha512, "rsa_pkcs1_sha512"},
+		{EVP_PKEY_ED25519, NID_undef, "ed25519"},
+	};
+	int type, hash = NID_undef;
+
+	if (!SSL_get_peer_signature_type_nid(handshake->ssl, &type))
+		return NULL;
+	/* Fails where the algorithm has no hash of its own. */
+	if (!SSL_get_peer_signature_nid(handshake->ssl, &hash))
+		hash = NID_undef;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].type == type && names[i].hash == hash)
+			return names[i].name;
+	return "";
+}
+
 bool tls_handshake_resumed(const struct tls_handshake *handshake)
 {
 	return SSL_session_reused(handshake->ssl) == 1;
@@ -376,6 +415,158 @@ bool tls_handshake_resumed(const struct tls_handshake *handshake)
 bool tls_handshake_peer_certificate(const struct tls_handshake *handshake)
 {
 	return SSL_get0_peer_certificate(handshake->ssl) != NULL;
+}
+
+/* ---- sessions of a client */
+
+static int new_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_handshake *handshake = SSL_get_app_data(ssl);
+	time_t until;
+
+	if (!handshake->resume)
+		return 0;
+	/* What was resumed has been checked no further. */
+	until = SSL_session_reused(ssl)
+			? handshake->until
+			: session_until(ssl, handshake->demands);
+	if (!resume_put(handshake->resume, handshake->demands,
+			&handshake->endpoint, session, until))
+		handshake->kept++;
+	return 0;
+}
+
+void tls_handshake_keep_sessions(SSL_CTX *ctx)
+{
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
+						    SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, new_session);
+}
+
+int tls_handshake_resume(struct tls_handshake *handshake, struct resume *resume,
+			 const struct session_demands *demands,
+			 const struct addr *endpoint)
+{
+	SSL_SESSION *session =
+		resume_take(resume, demands, endpoint, &handshake->until);
+
+	handshake->resume = resume;
+	handshake->demands = demands;
+	handshake->endpoint = *endpoint;
+	handshake->offered = session;
+	return !session || SSL_set_session(handshake->ssl, session) == 1
+		       ? 0
+		       : -ENOMEM;
+}
+
+bool tls_handshake_awaits_tickets(const struct tls_handshake *handshake)
+{
+	return handshake->resume && handshake->done &&
+	       SSL_version(handshake->ssl) == TLS1_3_VERSION;
+}
+
+int tls_handshake_ticket(struct tls_handshake *handshake, const void *record,
+			 size_t size, unsigned int *ret_kept)
+{
+	unsigned int before = handshake->kept;
+	char nothing;
+	int r;
+
+	/* What lies there is the records since the handshake, as leftover. */
+	(void)BIO_reset(handshake->in);
+	r = tls_handshake_feed(handshake, record, size);
+	if (r)
+		return r;
+	ERR_clear_error();
+	r = SSL_read(handshake->ssl, &nothing, sizeof(nothing));
+	r = SSL_get_error(handshake->ssl, r);
+	ERR_clear_error();
+	*ret_kept = handshake->kept - before;
+	return r == SSL_ERROR_WANT_READ ? 0 : -EPROTO;
+}
+
+/* ---- what was agreed on */
+
+static int asked_for_staple(SSL *ssl, void *data)
+{
+	struct tls_handshake *handshake = SSL_get_app_data(ssl);
+
+	handshake->staple = select_staple(ssl, data);
+	return handshake->staple == SELECT_STAPLE_SENT ? SSL_TLSEXT_ERR_OK
+						       : SSL_TLSEXT_ERR_NOACK;
+}
+
+void tls_handshake_staple(SSL_CTX *ctx, const struct credential_set *set)
+{
+	SSL_CTX_set_tlsext_status_cb(ctx, asked_for_staple);
+	SSL_CTX_set_tlsext_status_arg(ctx, (void *)(uintptr_t)set);
+}
+
+enum select_staple tls_handshake_stapled(const struct tls_handshake *handshake)
+{
+	return handshake->staple;
+}
+
+size_t tls_handshake_alpn(const struct tls_handshake *handshake,
+			  const uint8_t **ret_name)
+{
+	unsigned int size;
+
+	SSL_get0_alpn_selected(handshake->ssl, ret_name, &size);
+	return size;
+}
+
+int tls_handshake_offer(struct tls_handshake *handshake, const uint8_t *name,
+			size_t size)
+{
+	uint8_t list[256];
+
+	if (!size || size > sizeof(list) - 1)
+		return 0;
+	list[0] = (uint8_t)size;
+	memcpy(list + 1, name, size);
+	return SSL_set_alpn_protos(handshake->ssl, list,
+				   (unsigned int)size + 1) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
+struct peer *tls_handshake_peer(const struct tls_handshake *handshake,
+				struct peers *peers)
+{
+	X509 *leaf = SSL_get0_peer_certificate(handshake->ssl);
+	STACK_OF(X509) *sent = SSL_get_peer_cert_chain(handshake->ssl);
+	STACK_OF(X509) *chain;
+	struct peer *peer;
+
+	if (!leaf)
+		return NULL;
+	if (handshake->server && SSL_session_reused(handshake->ssl))
+		chain = ticket_data_chain(SSL_get_session(handshake->ssl));
+	else
+		chain = sent ? X509_chain_up_ref(sent) : NULL;
+	/* A server's has its leaf first, a client's has not. */
+	if (!handshake->server && sk_X509_num(chain))
+		X509_free(sk_X509_shift(chain));
+	peer = peer_take(peers, leaf, chain);
+	sk_X509_pop_free(chain, X509_free);
+	return peer;
+}
+
+const char *tls_handshake_sni(const struct tls_handshake *handshake)
+{
+	return SSL_get_servername(handshake->ssl, TLSEXT_NAMETYPE_host_name);
+}
+
+bool tls_handshake_peer_identity(const struct tls_handshake *handshake,
+				 char *text, size_t size)
+{
+	X509 *certificate = SSL_get0_peer_certificate(handshake->ssl);
+
+	if (!certificate)
+		return false;
+	names_certificate_identity(certificate, text, size);
+	return true;
 }
 
 size_t tls_handshake_fragment_max(const struct tls_handshake *handshake)
