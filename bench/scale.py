@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Does the cost stay what it is? CPU of millrace for the same work with one
+and two workers, for a request on 10 to 10,000 connections, and with 1 to
+1,000 listeners."""
+
+from lab import machine, proxies, report, rig
+
+MIB = 1 << 20
+
+
+def workers(lab, result, rounds, total):
+    """The same gigabyte on 64 connections."""
+    running = {count: lab.start(proxies.Millrace, "terminate", threads=count)
+               for count in (1, 2)}
+    share = total // 64
+    for index, count in rig.turns(rounds, list(running)):
+        seen = lab.load(running[count], "bulk", "--connections", 64,
+                        "--count", 64, "--size", share)
+        result.add(f"bulk, {count} workers, s/GB", "millrace", index,
+                   seen["cpu_seconds"] / (share * 64 / 1e9))
+    for proxy in running.values():
+        lab.stop(proxy)
+
+
+def connections(lab, result, rounds, counts, requests):
+    """A request each, in turn on so many connections."""
+    proxy = lab.start(proxies.Millrace, "terminate")
+    for index, count in rig.turns(rounds, list(counts)):
+        setup = lab.load(proxy, "requests", "--connections", count,
+                         "--count", 1)
+        seen = lab.load(proxy, "requests", "--connections", count,
+                        "--count", requests)
+        each = ((seen["cpu_seconds"] - setup["cpu_seconds"]) /
+                (requests - 1) * 1e6)
+        result.add(f"requests, {count} connections, us", "millrace", index,
+                   each, handshake_us=setup["cpu_seconds"] / count * 1e6)
+    lab.stop(proxy)
+
+
+def listeners(lab, result, rounds, counts, requests):
+    """The same requests to one of so many listeners, and what each holds."""
+    running = {count: lab.start(proxies.Millrace, "terminate", listeners=count)
+               for count in counts}
+    for proxy in running.values():
+        proxy.settle()
+    alone = running[counts[0]].memory_kib()
+    for index, count in rig.turns(rounds, list(counts)):
+        proxy = running[count]
+        held = (proxy.memory_kib() - alone) / max(1, count - counts[0])
+        seen = lab.load(proxy, "requests", "--connections", 16, "--count",
+                        requests)
+        result.add(f"requests, {count} listeners, us", "millrace", index,
+                   seen["cpu_seconds"] / requests * 1e6, KiB_each=held)
+    for proxy in running.values():
+        lab.stop(proxy)
+
+
+def main():
+    options = rig.options(__doc__)
+    rounds = options.rounds or (2 if options.quick else 16)
+    counts = (10, 1000) if options.quick else (
+        10, 100, 1000, min(10000, machine.connections_max()))
+    result = report.Report("scale", "CPU", options, [proxies.Millrace])
+    result.note("settings", f"{rounds} rounds; with two workers the load "
+                "shares a CPU with one of them")
+    with rig.Rig() as lab:
+        listeners(lab, result, rounds,
+                  (1, 100) if options.quick else (1, 10, 100, 1000),
+                  5000 if options.quick else 20000)
+        if len(machine.cpus()) > 1:
+            workers(lab, result, rounds, (128 if options.quick else 256) * MIB)
+        connections(lab, result, rounds, counts,
+                    10000 if options.quick else 40000)
+    result.write()
+
+
+if __name__ == "__main__":
+    main()
