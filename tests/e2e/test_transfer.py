@@ -2,6 +2,9 @@
 """Bytes arrive whole, whatever the version, the cipher and the side."""
 
 import os
+import select
+import socket
+import struct
 import subprocess
 
 import pytest
@@ -267,6 +270,32 @@ def test_tickets_resume(start, origin, certs):
         again.close()
     assert run.stat("ssl.session_reused") == 4
     assert run.stat("ssl.handshake") == 5
+
+
+def bare_acknowledgements(sock):
+    """Segments without data that have come (linux/tcp.h, struct tcp_info)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    segments, with_data = (struct.unpack_from("=I", info, at)[0] for at in (140, 152))
+    return segments - with_data
+
+
+def test_tickets_acknowledge(start, origin, certs):
+    """A client with Nagle's algorithm, whose Finished is not acknowledged yet,
+    waits with its first data: the tickets go at once and bring that. Were they
+    held for data, the acknowledgement would come alone, 40 ms later."""
+    app = origin(origins.echo)
+    run = start([listener(certs.ecdsa.server_tls())], [cluster(app.address)])
+    context = streams.client_context(certs)
+
+    def alone():
+        with socket.create_connection(run.address(), timeout=20) as sock, \
+                context.wrap_socket(sock, server_hostname="app.apps.local") as caller:
+            before = bare_acknowledgements(caller)
+            assert select.select([caller], [], [], 20)[0], "no tickets"
+            return bare_acknowledgements(caller) - before
+
+    # One that is held up for 40 ms sees it in any case; all of them will not.
+    assert min(alone() for _ in range(10)) == 0
 
 
 def test_curl_to_nginx(start, certs, tmp_path):

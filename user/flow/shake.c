@@ -193,21 +193,6 @@ static void step(struct conn *conn, struct side *side)
 	side->shake_done = r == 1;
 }
 
-/* A server's last flight of TLS 1.3 is its tickets, which nobody waits for:
- * they go with the first data, in one segment and one wake-up of the peer. */
-static void send_output(struct conn *conn, struct side *side,
-			const uint8_t *bytes, size_t size)
-{
-	struct ring *ring = &conn->worker->ring;
-
-	op_init(&side->op, sent);
-	if (side->shake_done &&
-	    tls_handshake_ends_with_tickets(side->handshake))
-		ring_send_more(ring, &side->op, side->fd, bytes, size);
-	else
-		ring_send(ring, &side->op, side->fd, bytes, size);
-}
-
 /* Sends what there is, else ends the stage or waits for the peer. */
 static void go_on(struct conn *conn, struct side *side)
 {
@@ -220,7 +205,9 @@ static void go_on(struct conn *conn, struct side *side)
 		return;
 	size = tls_handshake_output(side->handshake, &bytes);
 	if (size) {
-		send_output(conn, side, bytes, size);
+		op_init(&side->op, sent);
+		ring_send(&conn->worker->ring, &side->op, side->fd, bytes,
+			  size);
 	} else if (side->shake_done) {
 		shaken(conn, side);
 	} else {

@@ -223,12 +223,6 @@ int tls_handshake_step(struct tls_handshake *handshake, struct err *err)
 	return failed(handshake, err);
 }
 
-bool tls_handshake_ends_with_tickets(const struct tls_handshake *handshake)
-{
-	return handshake->server &&
-	       SSL_version(handshake->ssl) == TLS1_3_VERSION;
-}
-
 enum tls_failure tls_handshake_failure(const struct tls_handshake *handshake)
 {
 	return handshake->failure;

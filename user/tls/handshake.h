@@ -43,10 +43,6 @@ int tls_handshake_feed(struct tls_handshake *handshake, const void *bytes,
 int tls_handshake_step(struct tls_handshake *handshake, struct err *err)
 	__attribute__((warn_unused_result));
 
-/* Whether the output of the step that was the last is nothing that the peer
- * waits for. */
-bool tls_handshake_ends_with_tickets(const struct tls_handshake *handshake);
-
 enum tls_failure tls_handshake_failure(const struct tls_handshake *handshake);
 
 /* What is to be sent; valid until the next call but tls_handshake_sent(). */
