@@ -34,6 +34,10 @@ override CFLAGS += -std=gnu11 $(WARNINGS) $(HARDENING) -pthread \
 	$(shell pkg-config --cflags $(PACKAGES))
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(HARDENING) -pthread
 LDLIBS += $(shell pkg-config --libs $(PACKAGES))
+# It has no .pc file, and exists for this architecture alone (tls/gcm.c).
+ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine)),)
+LDLIBS += -lIPSec_MB
+endif
 
 SOURCES := $(wildcard user/*/*.c kernel/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)

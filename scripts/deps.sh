@@ -10,6 +10,7 @@ build='gcc make pkg-config libc6-dev libssl-dev liburing-dev libyaml-dev
 libmicrohttpd-dev libc-ares-dev libsystemd-dev libmnl-dev libjansson-dev
 libbpf-dev libelf-dev zlib1g-dev libcap-ng-dev libseccomp-dev
 clang llvm bpftool openssl curl jq python3 iproute2'
+[ "$(dpkg --print-architecture)" != amd64 ] || build="$build libipsec-mb-dev"
 tests='libcmocka-dev python3-pytest python3-yaml python3-cryptography
 nginx-light valgrind shellcheck cppcheck clang-tidy clang-format tcpdump
 tshark qemu-system-x86 qemu-system-common cpio busybox-static testssl.sh sslscan

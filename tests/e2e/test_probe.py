@@ -31,6 +31,7 @@ def features(**more):
     assert (ran.returncode, ran.stderr) == (0, "")
     said = json.loads(ran.stdout)
     assert said["kernel"] == os.uname().release
+    assert said["aes_gcm"] in ("VAES", "AES-NI", "OpenSSL")
     return {feature.pop("id"): feature for feature in said["features"]}
 
 
@@ -53,7 +54,9 @@ def test_json():
 def test_table():
     """The same, for people: what is lost is told where something is lost."""
     kernel, empty, head, *rows = probe().stdout.splitlines()
-    assert (kernel, empty) == (f"kernel {os.uname().release}", "")
+    by = json.loads(probe("--json").stdout)["aes_gcm"]
+    assert (kernel, empty) == (
+        f"kernel {os.uname().release}; the user engine's AES-GCM by {by}", "")
     at = [head.index(word) for word in ("group", "feature", "here", "errno", "without")]
     found = [[row[begin:end].strip() for begin, end in zip(at, at[1:] + [None])]
              for row in rows]

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/err.h"
+#include "tls/gcm.h"
 #include <probe.h>
 
 static const char *const state_words[] = {
@@ -20,9 +21,17 @@ static const char *error_of(const struct probe_result *result)
 	return result->error ? err_name(result->error) : "-";
 }
 
+static const char *aes_gcm(void)
+{
+	const char *instructions = gcm_instructions();
+
+	return instructions ? instructions : "OpenSSL";
+}
+
 static void print_table(const struct probe *probe, const char *release)
 {
-	printf("kernel %s\n\n", release);
+	printf("kernel %s; the user engine's AES-GCM by %s\n\n", release,
+	       aes_gcm());
 	printf("%-9s %-47s %-8s %-12s %s\n", "group", "feature", "here",
 	       "errno", "without it millrace");
 	for (int i = 0; i < PROBE_COUNT; i++) {
@@ -47,7 +56,8 @@ static void print_json(const struct probe *probe, const char *release)
 #undef PROBE_NAME
 	};
 
-	printf("{\"kernel\":\"%s\",\"features\":[", release);
+	printf("{\"kernel\":\"%s\",\"aes_gcm\":\"%s\",\"features\":[", release,
+	       aes_gcm());
 	for (int i = 0; i < PROBE_COUNT; i++) {
 		const struct probe_result *result = &probe->results[i];
 

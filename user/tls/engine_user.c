@@ -2,106 +2,16 @@
 #include "tls/engine_user.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define TAG_SIZE 16
 #define EXPLICIT_SIZE 8 /* of TLS 1.2's GCM nonce, on the wire */
 #define SALT_SIZE 4
-#define CIPHERS 4 /* enum tls_cipher */
 /* What may stand around the content on the wire (RFC 8446 section 5.2,
  * RFC 5246 section 6.2.3). */
 #define EXPANSION_13 256
 #define EXPANSION_12 2048
 #define WIRE_VERSION 0x03 /* both bytes of 0x0303 */
-
-/* Known by the key itself: an address may be used again, a key may not. */
-struct keyed {
-	EVP_CIPHER_CTX *ctx;
-	bool has_key;
-	uint8_t key[TLS_KEY_MAX];
-};
-
-enum {
-	OPEN,
-	SEAL,
-};
-
-struct tls_aead {
-	struct keyed keyed[CIPHERS][2];
-};
-
-static const char *const cipher_names[CIPHERS] = {
-	[TLS_CIPHER_AES128_GCM] = "AES-128-GCM",
-	[TLS_CIPHER_AES256_GCM] = "AES-256-GCM",
-	[TLS_CIPHER_CHACHA20] = "ChaCha20-Poly1305",
-};
-
-static bool keyed_init(struct keyed *keyed, const EVP_CIPHER *cipher, int seal)
-{
-	keyed->ctx = EVP_CIPHER_CTX_new();
-	return keyed->ctx && EVP_CipherInit_ex(keyed->ctx, cipher, NULL, NULL,
-					       NULL, seal) == 1;
-}
-
-struct tls_aead *tls_aead_new(void)
-{
-	struct tls_aead *aead = calloc(1, sizeof(*aead));
-	bool ok = aead != NULL;
-
-	for (int i = TLS_CIPHER_AES128_GCM; ok && i < CIPHERS; i++) {
-		EVP_CIPHER *cipher =
-			EVP_CIPHER_fetch(NULL, cipher_names[i], NULL);
-
-		ok = cipher &&
-		     keyed_init(&aead->keyed[i][OPEN], cipher, OPEN) &&
-		     keyed_init(&aead->keyed[i][SEAL], cipher, SEAL);
-		EVP_CIPHER_free(cipher);
-	}
-	if (ok)
-		return aead;
-	tls_aead_free(aead);
-	return NULL;
-}
-
-void tls_aead_free(struct tls_aead *aead)
-{
-	if (!aead)
-		return;
-	for (int i = 0; i < CIPHERS; i++) {
-		EVP_CIPHER_CTX_free(aead->keyed[i][OPEN].ctx);
-		EVP_CIPHER_CTX_free(aead->keyed[i][SEAL].ctx);
-	}
-	OPENSSL_cleanse(aead, sizeof(*aead));
-	free(aead);
-}
-
-static bool has_key_of(const struct keyed *keyed,
-		       const struct tls_direction *direction)
-{
-	return keyed->has_key &&
-	       memcmp(keyed->key, direction->key, TLS_KEY_MAX) == 0;
-}
-
-void tls_aead_forget(struct tls_aead *aead,
-		     const struct tls_direction *direction)
-{
-	static const uint8_t nothing[TLS_KEY_MAX];
-
-	for (int way = OPEN; way <= SEAL; way++) {
-		struct keyed *keyed = &aead->keyed[direction->cipher][way];
-
-		if (!keyed->ctx || !has_key_of(keyed, direction))
-			continue;
-		/* The key's schedule gives way to another one. */
-		EVP_CipherInit_ex(keyed->ctx, NULL, NULL, nothing, NULL, way);
-		OPENSSL_cleanse(keyed->key, sizeof(keyed->key));
-		keyed->has_key = false;
-	}
-}
 
 static bool explicit_nonce(const struct tls_direction *direction)
 {
@@ -150,27 +60,6 @@ static size_t make_aad(const struct tls_direction *direction,
 	return 13;
 }
 
-/* The context for direction, with its key, this nonce and the AAD in. */
-static EVP_CIPHER_CTX *begin(struct tls_aead *aead,
-			     const struct tls_direction *direction, int way,
-			     const uint8_t *nonce, const uint8_t *aad,
-			     size_t aad_size)
-{
-	struct keyed *keyed = &aead->keyed[direction->cipher][way];
-	bool known = has_key_of(keyed, direction);
-	int size;
-
-	keyed->has_key = false;
-	if (EVP_CipherInit_ex(keyed->ctx, NULL, NULL,
-			      known ? NULL : direction->key, nonce, way) != 1 ||
-	    EVP_CipherUpdate(keyed->ctx, NULL, &size, aad, (int)aad_size) != 1)
-		return NULL;
-	if (!known)
-		memcpy(keyed->key, direction->key, TLS_KEY_MAX);
-	keyed->has_key = true;
-	return keyed->ctx;
-}
-
 /* The limits of RFC 8446 section 5.5 are about calls of the block cipher:
  * one for each 16 bytes of the AEAD's plaintext, and one for the tag. */
 static void advance(struct tls_direction *direction, size_t size)
@@ -184,10 +73,10 @@ size_t tls_record_sealed_size(const struct tls_direction *direction,
 			      size_t size)
 {
 	if (direction->version == TLS_VERSION_13)
-		return TLS_RECORD_HEADER + size + 1 + TAG_SIZE;
+		return TLS_RECORD_HEADER + size + 1 + AEAD_TAG_SIZE;
 	if (explicit_nonce(direction))
-		return TLS_RECORD_HEADER + EXPLICIT_SIZE + size + TAG_SIZE;
-	return TLS_RECORD_HEADER + size + TAG_SIZE;
+		return TLS_RECORD_HEADER + EXPLICIT_SIZE + size + AEAD_TAG_SIZE;
+	return TLS_RECORD_HEADER + size + AEAD_TAG_SIZE;
 }
 
 int tls_record_seal(struct tls_aead *aead, struct tls_direction *direction,
@@ -198,15 +87,13 @@ int tls_record_seal(struct tls_aead *aead, struct tls_direction *direction,
 	size_t body_size =
 		tls_record_sealed_size(direction, size) - TLS_RECORD_HEADER;
 	uint8_t *at = out + TLS_RECORD_HEADER;
-	uint8_t inner = (uint8_t)type;
 	uint8_t nonce[TLS_IV_SIZE], aad[13];
 	size_t aad_size;
-	EVP_CIPHER_CTX *ctx;
-	int n;
+	int r;
 
 	if (direction->sequence == UINT64_MAX)
 		return -EIO;
-	out[0] = tls13 ? TLS_RECORD_DATA : inner;
+	out[0] = tls13 ? TLS_RECORD_DATA : (uint8_t)type;
 	out[1] = out[2] = WIRE_VERSION;
 	out[3] = (uint8_t)(body_size >> 8);
 	out[4] = (uint8_t)body_size;
@@ -216,17 +103,10 @@ int tls_record_seal(struct tls_aead *aead, struct tls_direction *direction,
 	}
 	make_nonce(direction, out + TLS_RECORD_HEADER, nonce);
 	aad_size = make_aad(direction, out, size, aad);
-	ctx = begin(aead, direction, SEAL, nonce, aad, aad_size);
-	if (!ctx)
-		return -EIO;
-	if (size && EVP_CipherUpdate(ctx, at, &n, content, (int)size) != 1)
-		return -EIO;
-	at += size;
-	if (tls13 && EVP_CipherUpdate(ctx, at++, &n, &inner, 1) != 1)
-		return -EIO;
-	if (EVP_CipherFinal_ex(ctx, at, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, at) != 1)
-		return -EIO;
+	r = tls_aead_seal(aead, direction, nonce, aad, aad_size, content, size,
+			  tls13 ? (int)type : -1, at);
+	if (r)
+		return r;
 	direction->nonce++;
 	advance(direction, size + tls13);
 	return 0;
@@ -283,35 +163,25 @@ int tls_record_open(struct tls_aead *aead, struct tls_direction *direction,
 	bool tls13 = direction->version == TLS_VERSION_13;
 	size_t before = explicit_nonce(direction) ? EXPLICIT_SIZE : 0;
 	const uint8_t *body = record + TLS_RECORD_HEADER + before;
-	uint8_t nonce[TLS_IV_SIZE], aad[13], tag[TAG_SIZE];
+	uint8_t nonce[TLS_IV_SIZE], aad[13];
 	size_t content, aad_size;
-	EVP_CIPHER_CTX *ctx;
-	int n;
+	int r;
 
 	if (direction->sequence == UINT64_MAX)
 		return -EIO;
 	if (tls13 && record[0] != TLS_RECORD_DATA)
 		return -EPROTO;
-	if (size < TLS_RECORD_HEADER + before + TAG_SIZE)
+	if (size < TLS_RECORD_HEADER + before + AEAD_TAG_SIZE)
 		return -EBADMSG;
-	content = size - TLS_RECORD_HEADER - before - TAG_SIZE;
+	content = size - TLS_RECORD_HEADER - before - AEAD_TAG_SIZE;
 	if (content > TLS_RECORD_PLAIN_MAX + (tls13 ? EXPANSION_13 : 0))
 		return -EMSGSIZE;
 	make_nonce(direction, record + TLS_RECORD_HEADER, nonce);
 	aad_size = make_aad(direction, record, content, aad);
-	ctx = begin(aead, direction, OPEN, nonce, aad, aad_size);
-	if (!ctx)
-		return -EIO;
-	memcpy(tag, body + content, TAG_SIZE);
-	if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) != 1)
-		return -EIO;
-	if (content && EVP_CipherUpdate(ctx, out, &n, body, (int)content) != 1)
-		return -EIO;
-	if (EVP_CipherFinal_ex(ctx, out + content, &n) != 1) {
-		/* Nobody may see what nobody vouches for. */
-		OPENSSL_cleanse(out, content);
-		return -EBADMSG;
-	}
+	r = tls_aead_open(aead, direction, nonce, aad, aad_size, body, content,
+			  out);
+	if (r)
+		return r;
 	advance(direction, content);
 	return inside(direction, record[0], out, content, ret_type, ret_size);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * engine_user: TLS records in user space (RFC 8446 section 5, RFC 5246
- * section 6.2.3.3), over OpenSSL's EVP AEADs.
+ * section 6.2.3.3).
  *
- * A tls_aead holds cipher contexts and belongs to one thread; connections
- * hold only keys (struct tls_direction). The aead remembers the key that it
- * was given last, so that runs of records on one direction are keyed once.
+ * Connections hold only keys (struct tls_direction); the cipher contexts are
+ * the thread's (tls/aead.h).
  */
 #ifndef MILLRACE_TLS_ENGINE_USER_H
 #define MILLRACE_TLS_ENGINE_USER_H
@@ -13,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/aead.h"
 #include "tls/keys.h"
 
 #define TLS_RECORD_HEADER 5
@@ -26,21 +26,6 @@ enum tls_record_type {
 	TLS_RECORD_HANDSHAKE = 22,
 	TLS_RECORD_DATA = 23,
 };
-
-struct tls_aead;
-
-/* NULL when memory is short. */
-struct tls_aead *tls_aead_new(void);
-
-/* Wipes what keys it holds. NULL is allowed. */
-void tls_aead_free(struct tls_aead *aead);
-
-/*
- * Wipes the direction's key out of the aead; must be called before that key
- * is replaced or wiped, or it stays there for longer than it is needed.
- */
-void tls_aead_forget(struct tls_aead *aead,
-		     const struct tls_direction *direction);
 
 /* Bytes that tls_record_seal() writes for size bytes of content. */
 size_t tls_record_sealed_size(const struct tls_direction *direction,
