@@ -3,6 +3,8 @@
 and two workers, for a request on 10 to 10,000 connections, and with 1 to
 1,000 listeners."""
 
+import statistics
+
 from lab import machine, proxies, report, rig
 
 MIB = 1 << 20
@@ -23,18 +25,28 @@ def workers(lab, result, rounds, total):
 
 
 def connections(lab, result, rounds, counts, requests):
-    """A request each, in turn on so many connections."""
-    proxy = lab.start(proxies.Millrace, "terminate")
-    for index, count in rig.turns(rounds, list(counts)):
+    """A request each, in turn on so many connections. What the kernel's own
+    state for them costs, which no cache holds, a plain relay tells."""
+    running = [lab.start(proxy, "plain" if proxy is proxies.Relay else "terminate")
+               for proxy in (proxies.Millrace, proxies.Relay,
+                             *proxies.chosen(proxies.NEEDED)[1:])]
+    turns = [(count, proxy) for count in counts for proxy in running]
+    for index, (count, proxy) in rig.turns(rounds, turns):
         setup = lab.load(proxy, "requests", "--connections", count,
                          "--count", 1)
         seen = lab.load(proxy, "requests", "--connections", count,
                         "--count", requests)
         each = ((seen["cpu_seconds"] - setup["cpu_seconds"]) /
                 (requests - 1) * 1e6)
-        result.add(f"requests, {count} connections, us", "millrace", index,
+        result.add(f"requests, {count} connections, us", proxy.name, index,
                    each, handshake_us=setup["cpu_seconds"] / count * 1e6)
-    lab.stop(proxy)
+    for proxy in running:
+        few, many = (statistics.median(result.figures[
+            f"requests, {count} connections, us"][proxy.name])
+            for count in (counts[0], counts[-1]))
+        result.note(f"{proxy.name}, {counts[-1]} connections beside {counts[0]}",
+                    f"{many / few:.3f} x, {many - few:+.2f} us a request")
+        lab.stop(proxy)
 
 
 def listeners(lab, result, rounds, counts, requests):
@@ -60,7 +72,7 @@ def main():
     rounds = options.rounds or (2 if options.quick else 16)
     counts = (10, 1000) if options.quick else (
         10, 100, 1000, min(10000, machine.connections_max()))
-    result = report.Report("scale", "CPU", options, [proxies.Millrace])
+    result = report.Report("scale", "CPU", options, proxies.chosen(proxies.NEEDED))
     result.note("settings", f"{rounds} rounds; with two workers the load "
                 "shares a CPU with one of them")
     with rig.Rig() as lab:

@@ -320,6 +320,46 @@ bad_reload_changes_nothing() {
 	until_true 30 status_is 'forwarding: 2 listeners, 2 workers'
 }
 
+# caller URL COMMAND...: calls again and again, until the file "enough" is there;
+# the files "refused" and "carried" tell.
+caller() {
+	local url=$1
+	shift
+	while ! test -e enough; do
+		if "$@" curl -sSf --max-time 200 -o /dev/null "$url" 2>>refused; then
+			echo carried >>carried
+		fi
+	done
+}
+
+lines_are() {
+	test "$(wc -l <"$1")" -ge "$2"
+}
+
+# restarts URL COMMAND...: three in a row, while four callers come. What listens is
+# handed on (systemd's descriptor store): nobody is refused.
+restarts() {
+	local pids=() before
+	rm -f enough refused carried
+	touch carried
+	for _ in 1 2 3 4; do
+		caller "$@" &
+		pids+=($!)
+	done
+	for _ in 1 2 3; do
+		before=$(wc -l <carried)
+		until_true 60 lines_are carried $((before + 4))
+		systemctl restart millrace
+	done
+	before=$(wc -l <carried)
+	until_true 60 lines_are carried $((before + 4))
+	touch enough
+	wait "${pids[@]}"
+	wc -l carried
+	cat refused
+	no test -s refused
+}
+
 # Killed by SIGABRT, which would leave a core: another program's is kept.
 restarted_by_watchdog() {
 	local pid before other
@@ -384,7 +424,7 @@ as_application() {
 }
 
 intercepts() {
-	local before ended
+	local before ended pid
 	install -m 640 -g millrace key.pem /etc/millrace/tls/
 	install -m 640 -g millrace ca.pem /etc/millrace/
 	write_interception
@@ -413,6 +453,9 @@ intercepts() {
 		https://app.apps.local:9090/small | cmp - www/small
 	ended='listener=ingress reason=done down=10.9.9.9:.* up=10.9.9.1:9090'
 	until_true 30 logged "$ended"
+	pid=$(property MainPID)
+	restarts http://10.9.9.9:9090/small as_application
+	no is "$(property MainPID)" "$pid"
 	systemctl stop millrace
 	# Nobody is there: refused, and not let through.
 	no as_application curl -sSk --max-time 10 -o /dev/null \
@@ -423,6 +466,55 @@ intercepts() {
 	kill "$!"
 	ip netns del far
 	rm -r /etc/systemd/system/millrace.service.d
+	write_configuration
+	systemctl daemon-reload
+}
+
+# A pod's, by the lines of the drop-in that are comments as it comes.
+other_namespaces() {
+	local dropin=/etc/systemd/system/millrace.service.d/intercept.conf
+	install -D -m 644 /usr/share/doc/millrace/examples/intercept.conf "$dropin"
+	sed -i 's/^#\([A-Z]\)/\1/' "$dropin"
+	ip netns add pod
+	ip link add near type veth peer name pod netns pod
+	ip addr add 10.9.8.1/24 dev near
+	ip link set near up
+	ip -n pod addr add 10.9.8.8/24 dev pod
+	ip -n pod link set pod up
+	ip -n pod link set lo up
+	ip netns exec pod busybox httpd -p 10.9.8.8:9090 -h www
+	cat >/etc/millrace/millrace.yaml <<YAML
+admin: { listen: "127.0.0.1:9901" }
+listeners:
+  - name: ingress
+    listen: "0.0.0.0:15000"
+    tls:
+      mode: strict
+      certificate: { file: { chain: tls/chain.pem, key: tls/key.pem } }
+    cluster: local-app
+intercept:
+  cgroup: /sys/fs/cgroup/millrace.slice
+  sites:
+    - name: pod
+      netns: /run/netns/pod
+      ingress: { listener: ingress, ports: [9090] }
+clusters:
+  - { name: local-app, type: original-destination }
+YAML
+	systemctl daemon-reload
+	systemctl start millrace
+	# NET_BIND_SERVICE, NET_ADMIN, SYS_ADMIN, PERFMON, BPF
+	is "$(awk '/^CapBnd/ { print $2 }' "/proc/$(property MainPID)/status")" \
+		000000c000201400
+	curl -sSf --max-time 300 --cacert ca.pem \
+		--resolve app.apps.local:9090:10.9.8.8 \
+		https://app.apps.local:9090/small | cmp - www/small
+	is "$(stat_of 'millrace.intercept.pod.ingress.steered')" 1
+	systemctl stop millrace
+	millrace detach --force
+	ip netns pids pod | xargs kill
+	ip netns del pod
+	rm -r "${dropin%/*}"
 	write_configuration
 	systemctl daemon-reload
 }
@@ -465,8 +557,8 @@ every_command_was_run() {
 for name in installed_but_not_started example_runs configure \
 	enabled_and_ready least_privilege traffic_by_the_kernel \
 	proved_by_verify access_log reloads bad_reload_changes_nothing \
-	restarted_by_watchdog stops_with_drain intercepts nothing_was_barred \
-	purged_without_a_trace every_command_was_run; do
+	restarted_by_watchdog stops_with_drain intercepts other_namespaces \
+	nothing_was_barred purged_without_a_trace every_command_was_run; do
 	step "$name"
 done
 echo "1..$count" >>"$tap"
