@@ -9,7 +9,7 @@ import tempfile
 import streams
 from millrace import ENGINE, LOOPBACK, RUNS
 from waiting import until
-from wire import LEAST, SNAPLEN, Tcpdump, search
+from wire import LEAST, SNAPLEN, WHOLE, Tcpdump, search
 
 TLS_STAT = pathlib.Path("/proc/net/tls_stat")
 
@@ -30,7 +30,7 @@ class Evidence:
     def capture(self, *ports):
         """Records what these ports carry on the loopback interface."""
         self.recording = Tcpdump(
-            self.folder / "wire.pcap", "-s", 0, "-U", "--immediate-mode",
+            self.folder / "wire.pcap", "-s", WHOLE, "-U", "--immediate-mode",
             " or ".join(f"tcp port {port}" for port in ports))
 
     def captured(self, least):

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from waiting import seconds, until
-from wire import Tcpdump
+from wire import WHOLE, Tcpdump
 
 APP = 8080
 MARKER = "MARKER-that-must-not-be-seen"
@@ -95,7 +95,7 @@ class Capture:
         self.path = os.path.join(tempfile.mkdtemp(dir=host.world.folder),
                                  "wire.pcap")
         self.tcpdump = Tcpdump(
-            self.path, "-s", 0, "-U", "--immediate-mode", "tcp", *expression,
+            self.path, "-s", WHOLE, "-U", "--immediate-mode", "tcp", *expression,
             interface="eth0", within=host.command)
 
     def stop(self):

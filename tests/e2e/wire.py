@@ -24,6 +24,11 @@ SNAPLEN = 86 + streams.MARKER_EVERY + len(streams.MARKER)
 LEAST = 54 + len(streams.MARKER)
 
 
+# The largest packet there is, on lo. With --immediate-mode each takes a slot
+# of this size in tcpdump's buffer: 1,000 of them, where -s 0 leaves 250.
+WHOLE = 65600
+
+
 class Tcpdump:
     """Records what an interface carries; within makes of a command one that
     runs elsewhere."""
@@ -31,7 +36,7 @@ class Tcpdump:
     def __init__(self, path, *options, interface="lo", within=list):
         self.path = pathlib.Path(path)
         self.process = subprocess.Popen(
-            within(["tcpdump", "-i", interface, "-B", "16384", "-w", str(path),
+            within(["tcpdump", "-i", interface, "-B", "65536", "-w", str(path),
                     *map(str, options)]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)
