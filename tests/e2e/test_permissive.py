@@ -75,7 +75,9 @@ def test_interleaved(start, origin, certs):
     """TLS and plain clients of a server-first application, in turn."""
     count = 1000 if FACTOR <= 1 else 40
     app = origin(server_first)
-    run = start([listener(permissive(certs))], [cluster(app.address)])
+    # Twice the default: this process may be held up between SYN and ClientHello.
+    run = start([listener(permissive(certs, f"{int(40 * FACTOR)}ms"))],
+                [cluster(app.address)])
     context = streams.client_context(certs)
     for _ in range(count):
         for tls in (context, None):
