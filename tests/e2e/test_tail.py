@@ -79,6 +79,27 @@ def test_input_left_unread(start, origin, certs, tls_up):
         app.take().assert_is(Payload(4, 10))
 
 
+def test_caller_that_does_not_wait(start, origin, certs):
+    """It has what it wants, says so, and is gone before the application ends:
+    the close_notify that it is owed meets a reset, and nothing is amiss."""
+    gone = threading.Event()
+
+    def app_side(stream):
+        streams.exchange(stream, Payload(3, 1000), finish=False, expect=10)
+        assert gone.wait(20)
+        stream.finish()
+
+    app = origin(app_side)
+    run = start(*both(certs, True, False, app))
+    caller = streams.dial(run.address(), streams.client_context(certs))
+    streams.exchange(caller, Payload(4, 10), finish=False,
+                     expect=1000).assert_is(Payload(3, 1000), "open")
+    caller.finish()
+    caller.close()
+    gone.set()
+    run.ended(reason="done")
+
+
 def test_truncation(start, origin, certs):
     """FIN without close_notify is counted, and nobody vouches for it."""
     app = origin(lambda stream: streams.exchange(stream, finish=False),

@@ -48,6 +48,15 @@ def why_not():
     return None
 
 
+def assert_steered(row, count):
+    """By an ingress row: so many connections, and as many of the daemon's own.
+    One more of each may be counted: a lookup that no lock guards can miss a
+    connection that is just being established, and then the kernel asks for its
+    listener once more."""
+    for name in ("steered", "steered_own"):
+        assert 0 <= row[name] - count <= 1, row
+
+
 def sh(*command):
     subprocess.run(command, check=True, timeout=seconds(30))
 

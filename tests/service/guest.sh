@@ -37,7 +37,7 @@ step() {
 		echo "not ok $count - $1" | tee -a "$tap"
 		cat step.log
 		systemctl status --no-pager -l millrace
-		journalctl --no-pager -u millrace -n 30
+		journalctl --no-pager -o short-precise -u millrace -n 60
 		failed=1
 	fi
 	echo "# $((SECONDS - begun)) s, up $(cut -d" " -f1 /proc/uptime) s"
@@ -277,7 +277,10 @@ access_log() {
 	test -s "$log.1"
 	until_true 30 test -e "$log"
 	fetch 443
-	until_true 30 grep -q 'listener=ingress cluster=app reason=done' "$log"
+	until_true 30 grep -q 'listener=ingress cluster=app reason=done' "$log" || {
+		tail -n 3 "$log" "$log.1"
+		return 1
+	}
 }
 
 reloads() {
@@ -328,6 +331,8 @@ caller() {
 	while ! test -e enough; do
 		if "$@" curl -sSf --max-time 200 -o /dev/null "$url" 2>>refused; then
 			echo carried >>carried
+		else
+			date +%T.%N >>refused
 		fi
 	done
 }
@@ -357,6 +362,7 @@ restarts() {
 	wait "${pids[@]}"
 	wc -l carried
 	cat refused
+	curl -s http://127.0.0.1:9901/stats | grep 'intercept.*egress' || true
 	no test -s refused
 }
 
@@ -424,7 +430,7 @@ as_application() {
 }
 
 intercepts() {
-	local before ended pid
+	local before ended pid far
 	install -m 640 -g millrace key.pem /etc/millrace/tls/
 	install -m 640 -g millrace ca.pem /etc/millrace/
 	write_interception
@@ -442,6 +448,7 @@ intercepts() {
 	ip -n far link set far up
 	(cd www && exec ip netns exec far openssl s_server -quiet -WWW \
 		-accept 10.9.9.9:9090 -cert ../chain.pem -key ../key.pem) &
+	far=$!
 	busybox httpd -p 10.9.9.1:9090 -h www
 	until_true 60 curl -sko /dev/null https://10.9.9.9:9090/small
 	before=$(stat_of 'cluster.mesh.ssl.handshake')
@@ -455,7 +462,7 @@ intercepts() {
 	until_true 30 logged "$ended"
 	pid=$(property MainPID)
 	restarts http://10.9.9.9:9090/small as_application
-	no is "$(property MainPID)" "$pid"
+	[ "$(property MainPID)" != "$pid" ]
 	systemctl stop millrace
 	# Nobody is there: refused, and not let through.
 	no as_application curl -sSk --max-time 10 -o /dev/null \
@@ -463,7 +470,7 @@ intercepts() {
 	readme detach
 	as_application curl -sSfk --max-time 300 https://10.9.9.9:9090/small |
 		cmp - www/small
-	kill "$!"
+	kill "$far"
 	ip netns del far
 	rm -r /etc/systemd/system/millrace.service.d
 	write_configuration

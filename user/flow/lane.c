@@ -137,6 +137,12 @@ static void notify_kernel(struct conn *conn, struct lane *lane)
 	uint32_t unsent;
 	int r = sock_unsent(to->fd, &unsent);
 
+	/* All that went before the close_notify was acknowledged; many peers
+	 * do not wait for that one, and reset when it comes. */
+	if (r && lane->phase == LANE_NOTIFYING && !lane->truncated) {
+		ended(conn, lane);
+		return;
+	}
 	if (r) {
 		err_set(conn_words(conn), -r, "flush: %s", strerror(-r));
 		conn_end(conn, lane_reset_by(to));
