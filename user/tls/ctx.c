@@ -61,7 +61,8 @@ static int set_protocol(SSL_CTX *ctx, const struct config_protocol *protocol,
 	 * needs them later. */
 	SSL_CTX_set_options(ctx,
 			    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	/* What is sent is what the file holds, and is not sought for each time. */
+	/* What is sent is what the file holds, and is not sought for each time.
+	 */
 	SSL_CTX_set_mode(ctx,
 			 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	return 0;
