@@ -38,8 +38,8 @@ done
 # Under emulation everything takes its time and no time means anything.
 export MILLRACE_ENGINE=${MILLRACE_ENGINE:-kernel}
 export E2E_TIME_FACTOR=${E2E_TIME_FACTOR:-10}
-export E2E_SHORT=${E2E_SHORT:-400}
-export E2E_AT_ONCE=${E2E_AT_ONCE:-200}
+export E2E_SHORT=${E2E_SHORT:-200}
+export E2E_AT_ONCE=${E2E_AT_ONCE:-100}
 export E2E_STALLED=${E2E_STALLED:-100}
 export E2E_RECORDS=${E2E_RECORDS:-100}
 export E2E_BULK_MIB=${E2E_BULK_MIB:-8}

@@ -132,8 +132,7 @@ void tls_aead_forget(struct tls_aead *aead,
 	}
 }
 
-/* The direction's, with its key in; its begin is OpenSSL's way of a nonce and
- * AAD. NULL: OpenSSL failed. */
+/* With the direction's key in it. NULL: OpenSSL failed. */
 static struct keyed *keyed_for(struct tls_aead *aead,
 			       const struct tls_direction *direction, int way)
 {
