@@ -311,21 +311,6 @@ static void receive(struct conn *conn, struct lane *lane)
 	ring_recv(ring, &lane->recv, from->fd, lane->in + lane->in_end, room);
 }
 
-/*
- * What comes next is asked for in the system call that sends, instead of in
- * one more: a request less for each small exchange. Not while much comes: a
- * reader that stops would cost two full buffers.
- */
-static void receive_ahead(struct conn *conn, struct lane *lane)
-{
-	const struct side *from = lane_from(conn, lane);
-
-	if (lane->phase == LANE_OPEN && !lane->recv.armed && !lane->in &&
-	    !lane->eager && !(from->tls && from->tls->rx_to_kernel))
-		ring_recv_select(&conn->worker->ring, &lane->recv, from->fd,
-				 BUF_GROUP);
-}
-
 /* ---- the lane */
 
 /* Turns input to output. false: the connection is ending. */
@@ -372,7 +357,6 @@ static void pump(struct conn *conn, struct lane *lane)
 			timer_cancel(&conn->worker->wheel, &lane->pace);
 		if (lane->out) {
 			lane_send(conn, lane);
-			receive_ahead(conn, lane);
 			return;
 		}
 		if (!settle(conn, lane))
