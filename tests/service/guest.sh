@@ -398,10 +398,9 @@ stops_with_drain() {
 	property_is Result success
 }
 
-# The README's configuration, of an application in app.slice that knows nothing.
-# shellcheck disable=SC2016 # backquotes of Markdown
-write_interception() {
-	cat >/etc/millrace/millrace.yaml <<YAML
+# What both configurations of interception begin with.
+ingress_listener() {
+	cat <<YAML
 admin: { listen: "127.0.0.1:9901" }
 listeners:
   - name: ingress
@@ -410,6 +409,14 @@ listeners:
       mode: strict
       certificate: { file: { chain: tls/chain.pem, key: tls/key.pem } }
     cluster: local-app
+YAML
+}
+
+# The README's configuration, of an application in app.slice that knows nothing.
+# shellcheck disable=SC2016 # backquotes of Markdown
+write_interception() {
+	cat >/etc/millrace/millrace.yaml <<YAML
+$(ingress_listener)
   - name: egress
     listen: "127.0.0.1:15001"
     tls: { mode: disabled }
@@ -491,14 +498,7 @@ other_namespaces() {
 	ip -n pod link set lo up
 	ip netns exec pod busybox httpd -p 10.9.8.8:9090 -h www
 	cat >/etc/millrace/millrace.yaml <<YAML
-admin: { listen: "127.0.0.1:9901" }
-listeners:
-  - name: ingress
-    listen: "0.0.0.0:15000"
-    tls:
-      mode: strict
-      certificate: { file: { chain: tls/chain.pem, key: tls/key.pem } }
-    cluster: local-app
+$(ingress_listener)
 intercept:
   cgroup: /sys/fs/cgroup/millrace.slice
   sites:

@@ -57,7 +57,7 @@ static void assert_agree(const struct tls_direction *direction, size_t size)
 {
 	int following = size % 2 ? 23 : -1;
 	size_t aad_size = size % 3 ? AAD_MAX : 5;
-	uint8_t nonce[AEAD_NONCE_SIZE];
+	uint8_t nonce[TLS_IV_SIZE];
 	struct sealed a, b;
 	uint8_t *out = malloc(size + 1);
 
@@ -105,7 +105,7 @@ static void test_forged(void **state)
 	(void)state;
 	for (size_t k = 0; k < KINDS; k++) {
 		struct tls_direction direction = kind_direction(&kinds[k], 8);
-		uint8_t nonce[AEAD_NONCE_SIZE] = {9};
+		uint8_t nonce[TLS_IV_SIZE] = {9};
 		uint8_t *out = malloc(sizeof(wiped));
 
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {

@@ -166,7 +166,7 @@ static EVP_CIPHER_CTX *begin(struct keyed *keyed, int way, const uint8_t *nonce,
 }
 
 int tls_aead_seal(struct tls_aead *aead, const struct tls_direction *direction,
-		  const uint8_t nonce[AEAD_NONCE_SIZE], const uint8_t *aad,
+		  const uint8_t nonce[TLS_IV_SIZE], const uint8_t *aad,
 		  size_t aad_size, const uint8_t *content, size_t size,
 		  int following, uint8_t *out)
 {
@@ -215,7 +215,7 @@ static int open_by_openssl(struct keyed *keyed, const uint8_t *nonce,
 }
 
 int tls_aead_open(struct tls_aead *aead, const struct tls_direction *direction,
-		  const uint8_t nonce[AEAD_NONCE_SIZE], const uint8_t *aad,
+		  const uint8_t nonce[TLS_IV_SIZE], const uint8_t *aad,
 		  size_t aad_size, const uint8_t *sealed, size_t size,
 		  uint8_t *out)
 {

@@ -16,7 +16,6 @@
 #include "tls/keys.h"
 
 #define AEAD_TAG_SIZE 16
-#define AEAD_NONCE_SIZE 12
 
 struct tls_aead;
 
@@ -42,7 +41,7 @@ void tls_aead_forget(struct tls_aead *aead,
  * not overlap content. 0, or -EIO: OpenSSL failed.
  */
 int tls_aead_seal(struct tls_aead *aead, const struct tls_direction *direction,
-		  const uint8_t nonce[AEAD_NONCE_SIZE], const uint8_t *aad,
+		  const uint8_t nonce[TLS_IV_SIZE], const uint8_t *aad,
 		  size_t aad_size, const uint8_t *content, size_t size,
 		  int following, uint8_t *out)
 	__attribute__((warn_unused_result));
@@ -53,7 +52,7 @@ int tls_aead_seal(struct tls_aead *aead, const struct tls_direction *direction,
  * -EIO: OpenSSL failed.
  */
 int tls_aead_open(struct tls_aead *aead, const struct tls_direction *direction,
-		  const uint8_t nonce[AEAD_NONCE_SIZE], const uint8_t *aad,
+		  const uint8_t nonce[TLS_IV_SIZE], const uint8_t *aad,
 		  size_t aad_size, const uint8_t *sealed, size_t size,
 		  uint8_t *out) __attribute__((warn_unused_result));
 
