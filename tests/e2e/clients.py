@@ -15,6 +15,8 @@ import struct
 import sys
 import time
 
+from waiting import seconds
+
 SO_ORIGINAL_DST = 80
 SYS_PIDFD_GETFD = 438
 TCP_FASTOPEN_CONNECT = 30
@@ -30,7 +32,7 @@ def name(address):
 
 
 def reply(sock):
-    sock.settimeout(5)
+    sock.settimeout(seconds(5))
     data = b""
     while b"\n" not in data:
         more = sock.recv(1000)
@@ -52,7 +54,7 @@ def outcome(sock):
 
 def plain(host, port):
     with socket.socket(family(host), socket.SOCK_STREAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(seconds(5))
         begin = time.monotonic()
         error = sock.connect_ex((host, int(port)))
         if error:
@@ -75,7 +77,7 @@ def nonblocking(host, port):
     with socket.socket(family(host), socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         sock.connect_ex((host, int(port)))
-        select.select([], [sock], [], 5)
+        select.select([], [sock], [], seconds(5))
         sock.setblocking(True)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
         return outcome(sock)
@@ -95,7 +97,7 @@ def device(host, port, interface):
     with socket.socket(family(host), socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE,
                         interface.encode())
-        sock.settimeout(5)
+        sock.settimeout(seconds(5))
         sock.connect((host, int(port)))
         return outcome(sock)
 
@@ -139,7 +141,7 @@ def answer_udp(host, port):
 
 def ask_udp(host, port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(seconds(5))
         sock.sendto(b"is it?", (host, int(port)))
         return {"answer": sock.recv(100).decode()}
 
@@ -246,7 +248,7 @@ def hello(host, port, server_name=""):
         tls.do_handshake()
     except ssl.SSLWantReadError:
         pass
-    with socket.create_connection((host, int(port)), 5) as sock:
+    with socket.create_connection((host, int(port)), seconds(5)) as sock:
         sock.sendall(out.read())
         try:
             return outcome(sock)

@@ -98,17 +98,22 @@ class Capture:
             self.path, "-s", WHOLE, "-U", "--immediate-mode", "tcp", *expression,
             interface="eth0", within=host.command)
 
-    def stop(self):
-        """Its packets, as bytes and as tcpdump's lines."""
+    def stop(self, wanted=b""):
+        """Its packets, as bytes and as tcpdump's lines; wanted: what has passed,
+        and tcpdump may not have come to yet."""
+        until(lambda: wanted in self.recorded(), f"{wanted} in the capture")
         _, lost = self.tcpdump.stop()
         # A few may have come before the filter stood.
         assert lost < 5, f"{lost} packets are missing"
-        with open(self.path, "rb") as file:
-            raw = file.read()
+        raw = self.recorded()
         lines = subprocess.run(
             ["tcpdump", "-nn", "-r", self.path], check=True,
             capture_output=True, text=True).stdout
         return raw, re.findall(r"^\d\d:\d\d:.* > .*$", lines, re.M)
+
+    def recorded(self):
+        with open(self.path, "rb") as file:
+            return file.read()
 
     def dissected(self, *options):
         """What tshark prints of it, line by line."""

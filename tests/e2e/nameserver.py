@@ -49,17 +49,15 @@ class Nameserver:
     def _serve_tcp(self):
         while True:
             sock, _ = self._tcp.accept()
-            with sock:
-                stream = sock.makefile("rb")
-                head = stream.read(2)
-                if head == b"\xff\xff":
-                    return
-                if len(head) < 2:
-                    continue
-                answer = self._answer(
-                    stream.read(struct.unpack("!H", head)[0]), "tcp")
-                if answer:
-                    sock.sendall(struct.pack("!H", len(answer)) + answer)
+            # One connection may carry several questions (RFC 7766, 6.2.1).
+            with sock, sock.makefile("rb") as stream:
+                while len(head := stream.read(2)) == 2:
+                    if head == b"\xff\xff":
+                        return
+                    answer = self._answer(
+                        stream.read(struct.unpack("!H", head)[0]), "tcp")
+                    if answer:
+                        sock.sendall(struct.pack("!H", len(answer)) + answer)
 
     def _answer(self, query, transport):
         ident, _, _, _, _, _ = struct.unpack("!6H", query[:12])

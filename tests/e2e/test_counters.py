@@ -12,6 +12,7 @@ import origin as origins
 import streams
 from millrace import TREE, cluster, listener
 from streams import Payload
+from waiting import seconds, until
 
 pytestmark = pytest.mark.stats
 
@@ -23,15 +24,15 @@ def bpffs(tmp_path):
     """A bpffs of our own."""
     folder = tmp_path / "bpf"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "bpf", "bpf", folder], check=True, timeout=60)
+    subprocess.run(["mount", "-t", "bpf", "bpf", folder], check=True, timeout=seconds(60))
     yield folder
-    subprocess.run(["umount", folder], check=True, timeout=60)
+    subprocess.run(["umount", folder], check=True, timeout=seconds(60))
 
 
 def dumped(folder, which):
     """The rows of a map that are in use."""
     dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", folder / which],
-                          check=True, timeout=60, stdout=subprocess.PIPE,
+                          check=True, timeout=seconds(60), stdout=subprocess.PIPE,
                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}).stdout
     rows = [entry["formatted"]["value"] for entry in json.loads(dump)]
     for row in rows:
@@ -66,6 +67,8 @@ def test_rows_are_the_statistics(start, origin, certs, bpffs):
             streams.exchange(caller, HELLO).assert_is(HELLO)
             caller.close()
     run.check_idle()
+    # This is what falls last when a connection is over.
+    until(lambda: run.stats()["server.total_connections"] == 0, "their end")
     stats = run.stats()
     for which, macro, names in (("listeners", "LISTENER_COUNTERS", ("ingress", "plain")),
                                 ("clusters", "CLUSTER_COUNTERS", ("app",))):
@@ -92,8 +95,9 @@ def readme_sum(pin):
     text = (TREE / "README.md").read_text()
     line = re.search(r"^ *(bpftool .*ssl_handshake.*)", text, re.M)[1]
     said = subprocess.run(
-        ["bash", "-c", line.replace("/sys/fs/bpf/millrace", str(pin))], check=True, timeout=60,
-        stdout=subprocess.PIPE, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}).stdout
+        ["bash", "-c", line.replace("/sys/fs/bpf/millrace", str(pin))], check=True,
+        timeout=seconds(60), stdout=subprocess.PIPE,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}).stdout
     return int(said)
 
 

@@ -95,7 +95,9 @@ def test_detach(app, far):
     assert done.returncode == 0, done.stderr
     assert not os.path.exists(app.pin())
     assert app.attached("app") == app.attached("own") == []
-    assert not {link["id"] for link in bpftool("link", "show")} & set(links)
+    # The kernel frees what nobody holds any more in its own time.
+    until(lambda: not {link["id"] for link in bpftool("link", "show")} & set(links),
+          "the links to go", 10)
     assert reached(app)
     again = app.world.detach(app.name)
     assert again.returncode == 0 and "nothing" in again.stdout
@@ -169,7 +171,9 @@ def test_two_daemons(app, far):
 def test_the_next_daemon_before_the_last_one_s_end(app, far):
     """It adopts what is pinned while the other still drains."""
     far.origin(PORT)
-    first = app.egress()
+    first = app.millrace({"egress": {"listener": "egress",
+                                     "cgroup": app.path("app")}},
+                         drain_timeout="10m")
     holder = app.start(app.world.storm, "hold", 1, "10.9.1.1", PORT,
                        cgroup="app")
     assert holder.stdout.readline()
@@ -202,7 +206,8 @@ def test_swaps_under_load(app, far, tmp_path, direction):
     load = Wrk(client, server.v4)
     for _ in range(SWAPS):
         before = run.row(direction)[counter]
-        until(lambda before=before: run.row(direction)[counter] > before + 10,
+        # Some more than are counted on: the last 16 may go unanswered.
+        until(lambda before=before: run.row(direction)[counter] > before + 12,
               "more connections", 30)
 
         def other(config):
@@ -282,7 +287,9 @@ def test_restart_under_load(app, far, tmp_path, store, direction):
                  } if direction == "egress" else {
         "ingress": {"listener": "ingress", "ports": [APP]}}
     counter = "joined" if direction == "egress" else "steered"
-    run = app.millrace(intercept, drain_timeout="2s")
+    # Half of it, and no more than two seconds, is for who came last.
+    drain = "4s"
+    run = app.millrace(intercept, drain_timeout=drain)
     load = Wrk(client, server.v4)
     for _ in range(RESTARTS):
         before = run.row(direction)[counter]
@@ -292,7 +299,7 @@ def test_restart_under_load(app, far, tmp_path, store, direction):
         assert run.wait_end() == 0
         store.read()
         assert len(store.fds) == 2, "one for each worker"
-        run = app.millrace(intercept, drain_timeout="2s", start=False, under=[
+        run = app.millrace(intercept, drain_timeout=drain, start=False, under=[
             "/usr/bin/python3", "-c", PASS, ":".join(store.names),
             *store.fds, "--"])
         run.pass_fds = tuple(store.fds)

@@ -97,5 +97,5 @@ def test_a_host_without_its_daemon(mesh):
     client.world.detach(client.name)
     capture = Capture(client)
     assert MARKER not in " ".join(curl(client, server.v4, check=False))
-    raw, _ = capture.stop()
+    raw, _ = capture.stop(MARKER.encode())
     assert MARKER.encode() in raw and capture.not_tls()

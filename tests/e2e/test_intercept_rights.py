@@ -2,6 +2,7 @@
 """Which capabilities interception takes, on this kernel, and which a running
 daemon still has."""
 
+import contextlib
 import os
 
 import pytest
@@ -40,11 +41,12 @@ def everything(app):
 
 
 def kept(run):
-    """Of every thread, by name."""
+    """Of every thread, by name; those that the ring makes come and go."""
     masks = set()
     for thread in os.listdir(f"/proc/{run.process.pid}/task"):
-        with open(f"/proc/{run.process.pid}/task/{thread}/status",
-                  encoding="ascii") as status:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                open(f"/proc/{run.process.pid}/task/{thread}/status",
+                     encoding="ascii") as status:
             masks |= {int(line.split()[1], 16) for line in status
                       if line.startswith(("CapPrm:", "CapEff:"))}
     mask, = masks

@@ -15,7 +15,7 @@ import ports
 import streams
 from millrace import BINARY, cluster, listener
 from streams import Payload
-from waiting import FACTOR, until
+from waiting import FACTOR, seconds, until
 
 HELLO = Payload(1, 1000)
 
@@ -39,6 +39,7 @@ def test_reload(start, origin, certs):
     old = streams.dial(run.address(), context)
     old_gone = streams.dial(run.address("gone"))
     streams.exchange(old, HELLO, finish=False, expect=HELLO.size)
+    run.wait_stat("downstream_cx_active", 1, "gone")
 
     new = listener(name="new")
     new["engine"] = first["engine"]
@@ -82,9 +83,10 @@ def subject_key(run, certs):
     host, port = run.address()
     out = subprocess.run(
         ["openssl", "s_client", "-connect", f"{host}:{port}", "-servername", certs.name],
-        input=b"", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60).stdout
+        input=b"", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        timeout=seconds(60)).stdout
     text = subprocess.run(["openssl", "x509", "-noout", "-text"], input=out,
-                          stdout=subprocess.PIPE, timeout=60).stdout.decode()
+                          stdout=subprocess.PIPE, timeout=seconds(60)).stdout.decode()
     return "RSA" if "rsaEncryption" in text else "EC"
 
 
@@ -139,7 +141,7 @@ def test_permissive(start, origin, certs):
 
     # A ClientHello that comes later is not taken for one: it has time here.
     permissive = {**certs.ecdsa.server_tls(), "mode": "permissive",
-                  "server_first_wait": f"{int(50 * FACTOR)}ms"}
+                  "server_first_wait": f"{int(150 * FACTOR)}ms"}
     run = start([listener(permissive, name="mail", cluster="mail"),
                  listener(permissive, name="web", cluster="web")],
                 [cluster(origin(server_first).address, name="mail"),
@@ -239,7 +241,8 @@ def test_both_pipelines(start, origin, certs):
 
     def pipeline(command):
         return subprocess.run(["bash", "-c", f"curl -s '{url}' | {command}"], check=True,
-                              stdout=subprocess.PIPE, timeout=60).stdout.decode()
+                              stdout=subprocess.PIPE,
+                              timeout=seconds(60)).stdout.decode()
 
     scope = f"listener.0.0.0.0_{port}.ssl"
     assert pipeline("grep ssl.handshake") == f"{scope}.handshake: 3\n"

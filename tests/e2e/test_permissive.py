@@ -12,9 +12,11 @@ import origin as origins
 import streams
 from millrace import BINARY, cluster, listener
 from streams import Payload
-from waiting import FACTOR
+from waiting import FACTOR, seconds
 
 HELLO = Payload(13, 400)
+# The most there is; nobody waits for it who says something.
+LONG = "10s"
 BANNER = b"220 mail ready\r\n"
 
 
@@ -42,8 +44,7 @@ def late_tls(address, certs, delay_s, name="app.apps.local"):
 def test_delayed_hello(start, origin, certs, delay_ms):
     """Within server_first_wait it is TLS, and the banner comes inside it."""
     app = origin(server_first)
-    run = start([listener(permissive(certs, f"{int(1000 * FACTOR)}ms"))],
-                [cluster(app.address)])
+    run = start([listener(permissive(certs, LONG))], [cluster(app.address)])
     caller = late_tls(run.address(), certs, delay_ms / 1000)
     got = streams.exchange(caller, HELLO)
     assert got.end == "clean" and got.size == len(BANNER) + HELLO.size
@@ -75,9 +76,8 @@ def test_interleaved(start, origin, certs):
     """TLS and plain clients of a server-first application, in turn."""
     count = 1000 if FACTOR <= 1 else 40
     app = origin(server_first)
-    # Twice the default: this process may be held up between SYN and ClientHello.
-    run = start([listener(permissive(certs, f"{int(40 * FACTOR)}ms"))],
-                [cluster(app.address)])
+    # This process may be held up between SYN and ClientHello.
+    run = start([listener(permissive(certs, LONG))], [cluster(app.address)])
     context = streams.client_context(certs)
     for _ in range(count):
         for tls in (context, None):
@@ -98,7 +98,7 @@ def test_check_warns(certs, tmp_path):
         "listeners": [listener(permissive(certs, validation={
             "trust": {"file": str(certs.authority.pem)}}))],
         "clusters": [cluster(("127.0.0.1", 1))]}))
-    out = subprocess.run([BINARY, "check", "-c", str(path)], timeout=60,
+    out = subprocess.run([BINARY, "check", "-c", str(path)], timeout=seconds(60),
                          capture_output=True, text=True)
     assert out.returncode == 0, out
     assert "validation does not bind those who speak plaintext" in out.stderr

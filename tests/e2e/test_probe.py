@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from millrace import BINARY
+from waiting import seconds
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 TCP_ULP = 31
@@ -22,7 +23,7 @@ CIPHERS = {f"{way}{version}_{cipher}" for way in ("TX", "RX") for version in (12
 
 def probe(*options, prefix=()):
     return subprocess.run([*prefix, BINARY, "probe", *options], capture_output=True,
-                          timeout=60, text=True)
+                          timeout=seconds(60), text=True)
 
 
 def features(**more):

@@ -12,7 +12,7 @@ import ports
 import streams
 from millrace import ENGINE, cluster, listener
 from streams import Payload
-from waiting import until
+from waiting import seconds, until
 
 HELLO = Payload(1, 1000)
 
@@ -32,7 +32,7 @@ def closed_port():
 
 def wait_end(sock, timeout_s=20):
     """b"" or "reset": how it ended."""
-    sock.settimeout(timeout_s)
+    sock.settimeout(seconds(timeout_s))
     try:
         while sock.recv(4096):
             pass
@@ -41,10 +41,13 @@ def wait_end(sock, timeout_s=20):
         return "reset"
 
 
-def turned_away(address):
-    """Whether a newcomer is reset: at once, or when connect() is done."""
+def turned_away(address, said=b""):
+    """Whether a newcomer is reset: at once, when connect() is done, or when it
+    has said something."""
     try:
         with socket.create_connection(address) as sock:
+            if said:
+                sock.sendall(said)
             return wait_end(sock) == "reset"
     except ConnectionResetError:
         return True
@@ -89,9 +92,7 @@ def test_handshake_timeout(start, origin, certs):
     run = start([listener(certs.ecdsa.server_tls(), timeouts={"handshake": "300ms"})],
                 [cluster(app.address)])
     for said in (b"", record(22, 500, b"\1\0\1\xf0")):
-        with socket.create_connection(run.address()) as silent:
-            silent.sendall(said)
-            assert wait_end(silent) == "reset"
+        assert turned_away(run.address(), said)
     run.wait_stat("downstream_cx_transport_socket_connect_timeout", 2)
     run.ended(2, reason="handshake_timeout")
     assert app.accepted == 0

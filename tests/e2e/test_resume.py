@@ -4,6 +4,7 @@ never past a check that a full handshake would make."""
 
 import datetime
 import hashlib
+import signal
 import ssl
 import subprocess
 
@@ -125,7 +126,7 @@ def test_nginx(start, made, tmp_path, version):
               [".", "r", "r", "r", "r"], "nginx's own words")
     finally:
         nginx.terminate()
-        nginx.communicate(timeout=20)
+        nginx.communicate(timeout=seconds(20))
 
 
 @pytest.mark.names
@@ -162,7 +163,10 @@ def test_many_at_once(upstream):
     brings the next one."""
     run = upstream()
     for _ in range(3):
+        # It sees all of them at once: none has the ticket of another.
+        run.process.send_signal(signal.SIGSTOP)
         callers = [streams.dial(run.address()) for _ in range(8)]
+        run.process.send_signal(signal.SIGCONT)
         for caller in callers:
             streams.exchange(caller, HELLO, expect=HELLO.size, finish=False)
         for caller in callers:
@@ -242,9 +246,10 @@ def refused(run):
 
 
 def soon():
-    """A moment that comes in a while, and how openssl writes it."""
+    """A moment that comes in a while, and how openssl writes it, which costs
+    up to a second."""
     ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
-        seconds=3 * FACTOR)
+        seconds=3 * FACTOR + 1)
     return ends, ends.strftime("%y%m%d%H%M%SZ")
 
 
@@ -259,6 +264,9 @@ def over(moment):
 def test_out_of_date(upstream, made, what, version):
     """The certificate ends, or the list of revoked ones is to be fetched
     anew: a session does not live on beyond that."""
+    # Made beforehand: only what ends soon is made while it counts.
+    made.leaf(GOOD)
+    made.crl("inter")
     ends, text = soon()
     if what == "certificate":
         run = upstream(Recipe(when=text), version)
@@ -274,12 +282,13 @@ def test_out_of_date(upstream, made, what, version):
 def test_client_out_of_date(start, origin, certs, made):
     """The same the other way round: a client's certificate that has ended is
     not made good by the ticket that it once got."""
-    ends, text = soon()
-    leaf = made.leaf(Recipe(when=text, cn="client"))
     app = origin(origins.echo)
+    made.leaf(GOOD)  # its issuer, beforehand
     run = start([listener(certs.ecdsa.server_tls(validation={
         "trust": {"file": str(made.authority("root"))}}))],
         [cluster(app.address)])
+    ends, text = soon()
+    leaf = made.leaf(Recipe(when=text, cn="client"))
     sessions = {}
     for version in VERSIONS.values():
         context = streams.client_context(certs, version)

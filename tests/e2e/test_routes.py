@@ -12,6 +12,7 @@ import streams
 from certs import RSA
 from millrace import cluster, listener
 from streams import Payload
+from waiting import seconds
 
 HELLO = Payload(11, 100000)
 A, B, C = "a.apps.local", "b.apps.local", "c.apps.local"
@@ -94,7 +95,7 @@ def test_passthrough(start, origin, certs):
                           (b"", "reset_by_down")):
         with socket.create_connection(run.address()) as sock:
             sock.sendall(words)
-            sock.settimeout(10)
+            sock.settimeout(seconds(10))
             try:
                 sock.shutdown(socket.SHUT_WR)
                 assert sock.recv(1) == b""
@@ -146,7 +147,7 @@ def test_hello_too_large(start, origin, certs, wild):
         {"server_names": [A], "cluster": "app"}])], [cluster(app.address)])
     with socket.create_connection(run.address()) as sock:
         sock.sendall(b"\x16\x03\x01\x40\x00\x01\x01\x00\x00" + bytes(16380))
-        sock.settimeout(10)
+        sock.settimeout(seconds(10))
         try:
             while sock.recv(100):
                 pass

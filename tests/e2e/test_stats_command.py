@@ -65,7 +65,7 @@ def test_stats_watch(start, origin):
     talk(client)
     watching = subprocess.Popen(
         [BINARY, "stats", "-c", str(run.path), "--watch", "--count", "2",
-         "--interval", "0.5", "rx_bytes|cx_active"],
+         "--interval", str(0.5 + seconds(0.5)), "rx_bytes|cx_active"],
         stdout=subprocess.PIPE, text=True)
     while watching.poll() is None:
         talk(client)

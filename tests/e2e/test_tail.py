@@ -14,7 +14,7 @@ import origin as origins
 import streams
 from millrace import cluster, listener
 from streams import Payload
-from waiting import until
+from waiting import seconds, until
 
 pytestmark = pytest.mark.close
 
@@ -86,7 +86,7 @@ def test_caller_that_does_not_wait(start, origin, certs):
 
     def app_side(stream):
         streams.exchange(stream, Payload(3, 1000), finish=False, expect=10)
-        assert gone.wait(20)
+        assert gone.wait(seconds(20))
         stream.finish()
 
     app = origin(app_side)
@@ -136,7 +136,7 @@ def test_reset_passes(start, origin, certs, tls_down, tls_up):
 
     caller = streams.dial(run.address(), context)
     origins.send_all(caller, b"x" * 1000)
-    assert arrived.wait(20)
+    assert arrived.wait(seconds(20))
     caller.reset()
     assert app.take() == "reset"
     run.ended(reason="reset_by_down")

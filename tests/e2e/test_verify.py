@@ -281,7 +281,7 @@ def test_permissive(start, certs, origin):
 def test_in_the_handshake(start, certs, origin):
     """Nothing of an application has gone through: no objection."""
     app = origin(origins.echo)
-    run = start([listener(certs.ecdsa.server_tls())],
+    run = start([listener(certs.ecdsa.server_tls(), timeouts={"handshake": "10m"})],
                 [cluster(app.address)])
     with socket.create_connection(run.address()):
         code, sockets = until(
@@ -327,6 +327,7 @@ def test_many_connections_that_come_and_go(start, certs, origin):
     idle = [streams.dial(run.address(), context) for _ in range(20)]
     idle += [socket.create_connection(run.address()) for _ in range(300)]
     talk(idle[19])
+    run.wait_stat("downstream_cx_active", len(idle))
     end = threading.Event()
 
     def churn():
@@ -355,7 +356,7 @@ def test_listing_while_draining(start, certs, origin):
     """A worker that has ended is asked no more; the others answer."""
     app = origin(origins.echo)
     run = start([listener(certs.ecdsa.server_tls())],
-                [cluster(app.address)])
+                [cluster(app.address)], drain_timeout="10m")
     client = streams.dial(run.address(), streams.client_context(certs))
     talk(client)
     run.terminate()

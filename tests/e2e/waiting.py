@@ -17,10 +17,12 @@ def until(condition, what, timeout_s=10):
     """Returns condition()'s first true value, or fails, telling the last."""
     deadline = time.monotonic() + seconds(timeout_s)
     while True:
+        # Before it is asked: who asks may be held up as well.
+        late = time.monotonic() > deadline
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(
                 f"waited {seconds(timeout_s)} s for {what}; at last {value!r}")
         time.sleep(POLL_S)
