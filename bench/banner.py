@@ -49,7 +49,8 @@ class Permissive(proxies.Millrace):
                f'"{self.certs.chain}", key: "{self.certs.key}" }} }} }}')
         return [self.program, "run", "-c", str(proxies.fill(
             "millrace.yaml", self.folder, threads=1, port=self.port,
-            origin=self.origin, listener_tls=tls, cluster_tls=""))]
+            origin=self.origin, listener_tls=tls, more="",
+            cluster_tls=""))]
 
 
 def wait_ms(port, words):

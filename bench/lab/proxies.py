@@ -7,6 +7,7 @@ kind is what the proxy does: "terminate" (TLS in, plain out), "originate"
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -15,7 +16,7 @@ from lab import machine
 
 PEERS = pathlib.Path(__file__).resolve().parents[1] / "peers"
 TREE = PEERS.parents[1]
-BUILD = pathlib.Path(os.environ.get("BUILD", TREE / "build"))
+BUILD = TREE / os.environ.get("BUILD", "build")
 LOAD = str(BUILD / "millrace-bench")
 SUITE = "TLS_AES_128_GCM_SHA256"
 
@@ -25,6 +26,9 @@ def fill(name, into, **values):
     text = (PEERS / name).read_text()
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
+    left = re.search(r"@[a-z_]+@", text)
+    if left:
+        raise ValueError(f"{name}: nothing is said of {left[0]}")
     path = into / name
     path.write_text(text)
     return path
