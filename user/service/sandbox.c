@@ -74,8 +74,8 @@ static const char threads_and_own_signals[] =
 	" restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask"
 	" rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_get_priority_max"
 	" sched_get_priority_min sched_getaffinity sched_getparam"
-	" sched_getscheduler sched_setaffinity sched_yield set_robust_list"
-	" set_tid_address sigaltstack tgkill ";
+	" sched_getattr sched_getscheduler sched_setaffinity sched_setattr"
+	" sched_yield set_robust_list set_tid_address sigaltstack tgkill ";
 
 static const char time_and_itself[] =
 	" arch_prctl bpf capget clock_getres clock_gettime clock_nanosleep"
