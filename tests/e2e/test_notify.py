@@ -122,6 +122,25 @@ def test_watchdog(start, origin, manager, monkeypatch):
     manager.wait("WATCHDOG=1")
 
 
+SYS_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}[os.uname().machine]
+RUNTIME_NS = slice(24, 32)  # sched_runtime, of struct sched_attr
+
+
+def test_short_slices(start, origin):
+    """A worker goes before who computes beside it, where the kernel keeps such
+    a wish."""
+    keeps = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 12)
+    run = start([listener()], [cluster(origin(origins.echo).address)])
+    libc = ctypes.CDLL(None, use_errno=True)
+    slices = {}
+    for thread in os.listdir(f"/proc/{run.process.pid}/task"):
+        attributes = ctypes.create_string_buffer(48)
+        if libc.syscall(SYS_SCHED_GETATTR, int(thread), attributes, 48, 0) == 0:
+            slices[said(run, thread, "comm").strip()] = int.from_bytes(
+                attributes.raw[RUNTIME_NS], "little")
+    assert slices["worker-0"] == slices["worker-1"] == (100000 if keeps else 0)
+
+
 @pytest.mark.limits
 def test_sandbox(start, origin):
     run = start([listener()], [cluster(origin(origins.echo).address)])

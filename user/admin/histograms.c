@@ -2,6 +2,7 @@
 #include "admin/histograms.h"
 
 #include "base/durations.h"
+#include "base/give_way.h"
 
 /* Envoy's, all of which are bounds of durations.h: nothing but 0 is at most
  * half a millisecond. */
@@ -90,6 +91,7 @@ void histograms_text(const struct snapshot *snapshot,
 		const struct snapshot_stat *stat = &snapshot->histograms[i];
 		struct durations durations;
 
+		give_way(i, HISTOGRAMS_AT_ONCE);
 		if (!filter_passes(filter, stat))
 			continue;
 		text_put(text, stat->scope->text, stat->scope->size + 1);
@@ -168,6 +170,7 @@ void histograms_json(const struct snapshot *snapshot,
 		struct durations durations;
 		unsigned long long count;
 
+		give_way(i, HISTOGRAMS_AT_ONCE);
 		if (!filter_passes(filter, stat))
 			continue;
 		count = snapshot_durations(snapshot, stat, &durations);

@@ -7,6 +7,7 @@
 
 #include "admin/certs.h"
 #include "admin/histograms.h"
+#include "base/give_way.h"
 
 #define FAMILY_MAX 256
 
@@ -156,6 +157,7 @@ static void print_stats(const struct snapshot *snapshot,
 	for (size_t i = 0; i < snapshot->count; i++) {
 		const struct snapshot_stat *stat = sorted[i];
 
+		give_way(i, STATS_AT_ONCE);
 		if (!filter_passes(filter, stat))
 			continue;
 		if (stat->order != order) {
@@ -227,6 +229,7 @@ static void print_histograms(const struct snapshot *snapshot,
 	for (size_t i = 0; i < snapshot->histogram_count; i++) {
 		const struct snapshot_stat *stat = &snapshot->histograms[i];
 
+		give_way(i, HISTOGRAMS_AT_ONCE);
 		if (stat->order != order || !filter_passes(filter, stat))
 			continue;
 		if (!*family) {

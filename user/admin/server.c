@@ -15,10 +15,12 @@
 #include "admin/routes.h"
 #include "base/addr.h"
 #include "base/clock.h"
+#include "base/give_way.h"
 
 #define CONNECTIONS_MAX 64
 #define TIMEOUT_S 30
 #define CONNECTION_MEMORY 16384
+#define PIECE 65536 /* of a body, sent by one call */
 
 struct admin_server {
 	struct admin_context *context;
@@ -43,21 +45,63 @@ static const char *query_value(const struct request *request, const char *key)
 	return value ? value : "";
 }
 
+/* A body, of which a piece is sent at a time: while one call copies megabytes
+ * into a socket nothing else runs on this processor, such as a worker. */
+struct body {
+	size_t size;
+	char *text;
+};
+
+static ssize_t body_piece(void *data, uint64_t position, char *into,
+			  size_t room)
+{
+	const struct body *body = data;
+	size_t left = body->size - (size_t)position;
+	size_t size = left < room ? left : room;
+
+	memcpy(into, body->text + position, size);
+	give_way(0, 1);
+	return (ssize_t)size;
+}
+
+static void body_free(void *data)
+{
+	struct body *body = data;
+
+	free(body->text);
+	free(body);
+}
+
+/* Takes text, also when there is no memory for the rest. */
+static struct MHD_Response *response_new(char *text, size_t size)
+{
+	struct body *body = malloc(sizeof(*body));
+	struct MHD_Response *response;
+
+	if (!body) {
+		free(text);
+		return NULL;
+	}
+	*body = (struct body){.size = size, .text = text};
+	response = MHD_create_response_from_callback(size, PIECE, body_piece,
+						     body, body_free);
+	if (!response)
+		body_free(body);
+	return response;
+}
+
 static enum MHD_Result send_answer(struct MHD_Connection *connection,
 				   const struct answer *answer)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	/* The body is freed with the response. NULL closes the connection. */
+	/* NULL closes the connection. */
 	if (!answer->body)
 		return MHD_NO;
-	response = MHD_create_response_from_buffer(answer->size, answer->body,
-						   MHD_RESPMEM_MUST_FREE);
-	if (!response) {
-		free(answer->body);
+	response = response_new(answer->body, answer->size);
+	if (!response)
 		return MHD_NO;
-	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				answer->type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
@@ -149,7 +193,12 @@ static int set_timer(struct admin_server *server)
 
 	if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
 		return sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
-	r = sd_event_source_set_time_relative(server->timer, wait_ms * 1000);
+	/* Between the pieces of a body it waits for nothing. */
+	r = sd_event_source_set_time_accuracy(server->timer,
+					      wait_ms ? CLOCK_ACCURACY_US : 1);
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(server->timer,
+						      wait_ms * 1000);
 	if (r < 0)
 		return r;
 	return sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);

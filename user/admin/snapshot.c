@@ -9,6 +9,7 @@
 #include "admin/certs.h"
 #include "admin/sites.h"
 #include "admin/snapshot_parts.h"
+#include "base/give_way.h"
 
 static void append(struct snapshot *snapshot, struct snapshot_stat **stats,
 		   size_t *count, size_t *room,
@@ -190,6 +191,7 @@ static int take(const struct admin_context *context, struct snapshot *ret)
 	for (size_t i = 0; i < ret->scope_count; i++) {
 		const struct stat_scope *scope = &ret->scopes[i];
 
+		give_way(i, 4);
 		if (scope->owner == STAT_SITE)
 			add_site(ret, context, scope);
 		else if (scope->owner == STAT_SERVER)

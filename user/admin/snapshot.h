@@ -44,6 +44,10 @@ struct snapshot_stat {
 
 #define STAT_ORDERS 1024
 
+/* Printed, they take about 100 us (base/give_way.h). */
+#define STATS_AT_ONCE 128
+#define HISTOGRAMS_AT_ONCE 8
+
 #define HISTOGRAM_ORDERS 4
 
 /* Both sorted by the whole name, as bytes. */

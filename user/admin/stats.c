@@ -6,6 +6,7 @@
 #include "admin/histograms.h"
 #include "admin/prometheus.h"
 #include "admin/snapshot.h"
+#include "base/give_way.h"
 #include "base/text.h"
 
 static void print_text(const struct snapshot *snapshot,
@@ -15,6 +16,7 @@ static void print_text(const struct snapshot *snapshot,
 	for (size_t i = 0; i < snapshot->count; i++) {
 		const struct snapshot_stat *stat = &snapshot->stats[i];
 
+		give_way(i, STATS_AT_ONCE);
 		if (!filter_passes(filter, stat))
 			continue;
 		text_put(text, stat->scope->text, stat->scope->size + 1);
@@ -34,6 +36,7 @@ static void print_json(const struct snapshot *snapshot,
 	for (size_t i = 0; i < snapshot->count; i++) {
 		const struct snapshot_stat *stat = &snapshot->stats[i];
 
+		give_way(i, STATS_AT_ONCE);
 		if (!filter_passes(filter, stat))
 			continue;
 		text_word(text, "{\"name\":\"");
