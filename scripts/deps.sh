@@ -11,8 +11,8 @@ libmicrohttpd-dev libc-ares-dev libsystemd-dev libmnl-dev libjansson-dev
 libbpf-dev libelf-dev zlib1g-dev libcap-ng-dev libseccomp-dev
 clang llvm bpftool openssl curl jq python3 iproute2'
 [ "$(dpkg --print-architecture)" != amd64 ] || build="$build libipsec-mb-dev"
-tests='libcmocka-dev python3-pytest python3-yaml python3-cryptography
-nginx-light valgrind shellcheck cppcheck clang-tidy clang-format tcpdump
+tests='libcmocka-dev python3-pytest python3-pytest-rerunfailures python3-yaml
+python3-cryptography nginx-light valgrind shellcheck cppcheck clang-tidy clang-format tcpdump
 tshark qemu-system-x86 qemu-system-common cpio busybox-static testssl.sh sslscan
 gnutls-bin libnss3-tools openjdk-17-jdk-headless chromium prometheus kmod
 procps psmisc util-linux xz-utils zstd git dpkg-dev lintian mandoc systemd

@@ -66,6 +66,11 @@ def pytest_runtest_makereport(item, call):
             if report.failed and run.log:
                 report.sections.append(
                     ("millrace's log", run.log.tail(60)))
+    # For scripts/count.py, with --reruns: what the first attempt failed of.
+    if report.failed:
+        item.first_failure = f"{report.when}: {call.excinfo.exconly()}".split("\n")[0]
+    elif report.when == "teardown" and hasattr(item, "first_failure"):
+        report.user_properties.append(("unsteady", item.first_failure))
 
 
 @pytest.fixture(scope="session")
@@ -189,5 +194,10 @@ def whole_session():
 
 
 def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"at the first attempt, {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+        for name, text in report.sections:
+            terminalreporter.write_line(f"---- {name}\n{text}")
     for line in evidence_module.SAID:
         terminalreporter.write_line(line)

@@ -5,7 +5,7 @@ A fenced block says who runs it:
     sh here NAME    this test, in a host of its own (network, mounts) where the
                     README's first configuration runs, an application behind it
     sh host NAME    tests/service/guest.sh, in a machine with a real systemd
-    sh elsewhere    nobody here: what runs this test, or takes too long
+    sh elsewhere    nobody here: what runs this test, .ci/run or scripts/test.sh
     yaml NAME       a configuration, run here or by the guest
     text            what is said, or a picture
 
@@ -64,6 +64,10 @@ def test_every_block_says_who_runs_it():
     ran = (TREE / "tests/service/guest.sh").read_text()
     for name in HOST:
         assert re.search(rf"\breadme {name}\b", ran), name
+    ran = (TREE / ".ci/run").read_text() + (TREE / "scripts/test.sh").read_text()
+    for words, text in blocks():
+        if words == ["sh", "elsewhere"]:
+            assert re.search(rf"^\s*{re.escape(text.strip())}\b", ran, re.M), text
     assert set(CONFIGURATIONS) == {"first", "intercept"}
 
 
