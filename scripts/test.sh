@@ -107,7 +107,7 @@ package() {
 }
 
 # The README's benchmark runs and says something of everybody. What it says is
-# worth nothing here, beside the machines.
+# worth nothing here: one round, on whatever machine this is.
 benchmark() {
 	scripts/deps.sh bench || return 1
 	make bench QUICK=1
@@ -115,16 +115,13 @@ benchmark() {
 
 # machine NAME: a kernel's name, or service: the package under systemd on 6.1.
 machine() {
-	local status=0 less=()
-	# Whom the program trusts is no matter of the kernel's release: the
-	# table of certificates runs on the first one.
-	[ "$1" = 6.1 ] || less=(--ignore=tests/e2e/test_certificates.py)
+	local status=0
 	# It may share two processors with the others.
 	export VM_TIMEOUT=${VM_TIMEOUT:-3000} VM_RESULTS=$PWD/$results/vm-$1
 	if [ "$1" = service ]; then
 		kernel/vm/service.sh 6.1 || status=$?
 	else
-		kernel/vm/test.sh "$1" --reruns 1 "${less[@]}" || status=$?
+		kernel/vm/test.sh "$1" --reruns 1 || status=$?
 	fi
 	[ ! -f "$VM_RESULTS/junit.xml" ] ||
 		cp "$VM_RESULTS/junit.xml" "$results/e2e-$1.xml"
@@ -136,36 +133,26 @@ machine() {
 
 # The machines wait much, for what is emulated in one thread and for each
 # other's deadlines: all at once they take little longer than the slowest
-# alone. They have what the tests on this machine itself, which run meanwhile,
-# leave of its processors. What each says is printed when it has ended; until
-# then it is in its log.
-machines=(6.1 6.12 7.2 service)
-machine_pids=()
-begin_machines() {
-	local name memory=${VM_MEMORY:-4096} free
+# alone. What each says is printed when it has ended; until then it is in its
+# log.
+machines() {
+	local name pids=() names=(6.1 6.12 7.2 service)
+	local memory=${VM_MEMORY:-4096} free
 	free=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
-	if [ "$free" -lt $((memory * ${#machines[@]})) ]; then
-		return
-	fi
-	echo "== machines, all at once: $results/vm-*.log"
-	for name in "${machines[@]}"; do
-		(
-			chrt -i -p 0 "$BASHPID"
+	for name in "${names[@]}"; do
+		if [ "$free" -lt $((memory * ${#names[@]})) ]; then
 			part "vm-$name" machine "$name"
-		) >"$results/vm-$name.said" 2>&1 &
-		machine_pids+=($!)
-	done
-}
-
-end_machines() {
-	local index
-	for index in "${!machines[@]}"; do
-		if [ ${#machine_pids[@]} = 0 ]; then
-			part "vm-${machines[index]}" machine "${machines[index]}"
 			continue
 		fi
-		wait "${machine_pids[index]}"
-		cat "$results/vm-${machines[index]}.said"
+		part "vm-$name" machine "$name" \
+			>"$results/vm-$name.said" 2>&1 &
+		pids+=($!)
+	done
+	[ ${#pids[@]} = 0 ] ||
+		echo "== machines, all at once: $results/vm-*.log"
+	for name in "${!pids[@]}"; do
+		wait "${pids[name]}"
+		cat "$results/vm-${names[name]}.said"
 	done
 }
 
@@ -176,19 +163,14 @@ part build make -j"$(nproc)" BUILD="$build" all fault unit-programs || {
 	/usr/bin/python3 scripts/count.py "$results" tests/allowed-skips.txt
 	exit 1
 }
-# What takes all processors, or makes files that the machines read, is over
-# before they begin.
-if [ "$mode" != --asan ]; then
-	part style scripts/tidy.sh
-	part package package
-fi
-[ "$mode" != all ] || begin_machines
+[ "$mode" = --asan ] || part style scripts/tidy.sh
 part unit unit
 part e2e end_to_end
+[ "$mode" = --asan ] || part package package
 [ "$mode" != --asan ] || part fuzz scripts/fuzz.sh 5
 if [ "$mode" = all ]; then
 	part leaks leaks
 	part bench benchmark
-	end_machines
+	machines
 fi
 /usr/bin/python3 scripts/count.py "$results" tests/allowed-skips.txt

@@ -69,10 +69,12 @@ trap 'exit 130' INT TERM HUP
 # What qemu needs for any boot of this kernel; $1 is the accelerator.
 # cmpxchg16b is not to be had from an emulated processor with several
 # threads: it is not atomic enough there, and 6.12's slab allocator dies.
+# Without ERMS the kernel copies eight bytes at a time or more: rep movsb is
+# emulated byte by byte.
 machine() {
 	case $1 in
 	kvm) echo -accel kvm -cpu host ;;
-	tcg) echo -accel tcg,thread=multi -cpu max,-cx16 ;;
+	tcg) echo -accel tcg,thread=multi -cpu max,-cx16,-erms ;;
 	*) die "VM_ACCEL is kvm or tcg, not $1" ;;
 	esac
 	echo -nodefaults -no-user-config -no-reboot -display none \
@@ -169,6 +171,14 @@ append="console=ttyS0 panic=-1 oops=panic log_buf_len=4M nowatchdog"
 # From 6.18 on BPF allocates without locks, which takes cmpxchg16b (above) or
 # a slab cache with checks: else no program could ever create a storage.
 append+=" slab_debug=F,kmalloc-cg-*"
+if [ "$accel" = tcg ]; then
+	# What costs most there. Each program is translated anew for each
+	# place in memory that it is loaded to, so they all get the same one.
+	# The clock is the processor's own: the HPET is a device, behind a lock
+	# of qemu's. And nobody attacks this machine, or reads its old pages.
+	append+=" norandmaps tsc=reliable hpet=disable"
+	append+=" mitigations=off init_on_alloc=0"
+fi
 append+=" vm_results=$results vm_modules=$folder/lib/modules"
 append+=" vm_guest=$here/guest.sh"
 [ -z "${VM_ROOT:-}" ] || append+=" vm_root=$VM_ROOT"
