@@ -11,7 +11,7 @@ E2E_STALLED      peers that do not read (500)
 E2E_SHORT        short connections in sequence (20000)
 E2E_TIME_FACTOR  stretches every deadline (1)
 E2E_SHOTS        a folder for the page's screenshots
-E2E_BUILD        where the peer is compiled to (build/tests)
+E2E_PEER         peer.c, compiled already
 """
 
 import os

@@ -72,12 +72,22 @@ static void body_free(void *data)
 	free(body);
 }
 
-/* Takes text, also when there is no memory for the rest. */
+/* Takes text, also when there is no memory for the rest. What is one piece
+ * goes with its headers: where TCP is short of memory, on a host whose readers
+ * have stopped, the second send() of a small answer could end in a reset. */
 static struct MHD_Response *response_new(char *text, size_t size)
 {
-	struct body *body = malloc(sizeof(*body));
 	struct MHD_Response *response;
+	struct body *body;
 
+	if (size <= PIECE) {
+		response = MHD_create_response_from_buffer(
+			size, text, MHD_RESPMEM_MUST_FREE);
+		if (!response)
+			free(text);
+		return response;
+	}
+	body = malloc(sizeof(*body));
 	if (!body) {
 		free(text);
 		return NULL;
