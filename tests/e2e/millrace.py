@@ -218,6 +218,12 @@ class Millrace:
                    if name.endswith((".downstream_cx_active",
                                      ".upstream_cx_active")))
 
+    def all_over(self):
+        """Waits until each connection is over and counted whole: this is what
+        falls last."""
+        until(lambda: self.stats()["server.total_connections"] == 0,
+              "the end of all connections")
+
     def ended(self, count=1, timeout_s=10, **fields):
         """The lines of count ended connections that carry the fields."""
         return self.log.wait_count(

@@ -12,7 +12,7 @@ import origin as origins
 import streams
 from millrace import TREE, cluster, listener
 from streams import Payload
-from waiting import seconds, until
+from waiting import seconds
 
 pytestmark = pytest.mark.stats
 
@@ -67,8 +67,7 @@ def test_rows_are_the_statistics(start, origin, certs, bpffs):
             streams.exchange(caller, HELLO).assert_is(HELLO)
             caller.close()
     run.check_idle()
-    # This is what falls last when a connection is over.
-    until(lambda: run.stats()["server.total_connections"] == 0, "their end")
+    run.all_over()
     stats = run.stats()
     for which, macro, names in (("listeners", "LISTENER_COUNTERS", ("ingress", "plain")),
                                 ("clusters", "CLUSTER_COUNTERS", ("app",))):

@@ -32,9 +32,9 @@ def guard(app, mode="enforce", egress=True, protect=FAR, cluster=None, **more):
 
 
 def refused(result):
-    """At once: before a SYN would be sent once more."""
+    """At once."""
     return result.get("error") == "ECONNREFUSED" and \
-        result["ms"] < seconds(900)
+        result["ms"] < seconds(500)
 
 
 def test_through_the_daemon(app, far, certs):

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.stats
 HELLO = Payload(1, 1000)
 
 
-def all_over(run):
-    """Each connection is counted whole: this is what falls last."""
-    until(lambda: run.stats()["server.total_connections"] == 0, "their end")
-
-
 def talk(address, context=None, **more):
     caller = streams.dial(address, context, **more)
     streams.exchange(caller, HELLO).assert_is(HELLO)
@@ -75,7 +70,7 @@ def test_who_left_first(start, origin):
     origins.send_all(caller, b"x")
     assert streams.exchange(caller, finish=False).end == "reset"
     caller.close()
-    all_over(run)
+    run.all_over()
     for name, first in (("remote", (0, 1)), ("local", (1, 0)), ("reset", (0, 1))):
         assert run.stat("upstream_cx_destroy", f"to-{name}") == 1
         found = tuple(run.stat(f"upstream_cx_destroy_{who}", f"to-{name}")
@@ -126,7 +121,7 @@ def test_times(start, origin):
     run = start([listener()], [cluster(origin(origins.echo).address)])
     for _ in range(7):
         talk(run.address())
-    all_over(run)
+    run.all_over()
     text = stats.get(run.admin, "/stats/prometheus?filter=_ms")[1]
     found = {f"{name} {le}": int(value) for name, le, value in re.findall(
         r'^envoy_(\w+)\{[^}]*?(?:le="([^"]+)")?\} (\d+)$', text, re.M)}

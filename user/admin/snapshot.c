@@ -191,7 +191,7 @@ static int take(const struct admin_context *context, struct snapshot *ret)
 	for (size_t i = 0; i < ret->scope_count; i++) {
 		const struct stat_scope *scope = &ret->scopes[i];
 
-		give_way(i, 4);
+		give_way(i, SCOPES_AT_ONCE);
 		if (scope->owner == STAT_SITE)
 			add_site(ret, context, scope);
 		else if (scope->owner == STAT_SERVER)

@@ -44,7 +44,8 @@ struct snapshot_stat {
 
 #define STAT_ORDERS 1024
 
-/* Printed, they take about 100 us (base/give_way.h). */
+/* Read or printed, they take 100 us at most, or so (base/give_way.h). */
+#define SCOPES_AT_ONCE 4
 #define STATS_AT_ONCE 128
 #define HISTOGRAMS_AT_ONCE 8
 
