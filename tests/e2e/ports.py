@@ -29,5 +29,15 @@ def pick(host="127.0.0.1"):
     raise RuntimeError(f"no free port on {host}")
 
 
+def refused(address):
+    """Nobody listens there any more. A connection that was still in the backlog
+    when the listener went is reset."""
+    try:
+        socket.create_connection(address).close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    return False
+
+
 def text(host, port):
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -259,14 +259,6 @@ def test_quit(start, origin):
 
 # ---- drain
 
-def refused(address):
-    try:
-        socket.create_connection(address).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 @pytest.fixture
 def notified(tmp_path):
     """(prefix of the command, what the daemon told its manager so far)"""
@@ -298,7 +290,7 @@ def test_drain_with_a_deadline(start, origin, certs, notified):
     origins.send_all(caller, b"x")
     run.wait_stat("millrace.rx_bytes", 1)
     post(run, "/drain_listeners?graceful")
-    until(lambda: refused(run.address()), "the end of accepting", 10)
+    until(lambda: ports.refused(run.address()), "the end of accepting", 10)
     assert ask(run, "/ready")[::2] == (503, "DRAINING\n")
     # One that asked whether it is refused may not be over yet.
     until(lambda: run.stats()["server.millrace.draining_connections"] == 1, "the last one", 10)
@@ -323,7 +315,7 @@ def test_drain_without_a_deadline(start, origin, certs):
     caller = streams.dial(run.address(), streams.client_context(certs))
     streams.exchange(caller, HELLO, finish=False, expect=HELLO.size)
     post(run, "/drain_listeners")
-    until(lambda: refused(run.address()), "the end of accepting", 10)
+    until(lambda: ports.refused(run.address()), "the end of accepting", 10)
     streams.exchange(caller, HELLO, finish=False, expect=HELLO.size)
     until(lambda: run.stats()["server.millrace.draining_connections"] == 1, "the last one", 10)
     code, _, body = ask(run, "/reload", "POST")
@@ -339,9 +331,9 @@ def test_drain_of_inbound_listeners(run, certs):
     caller = streams.dial(run.address(), streams.client_context(certs))
     streams.exchange(caller, HELLO, finish=False, expect=HELLO.size)
     post(run, "/drain_listeners?inboundonly")
-    until(lambda: refused(run.address()), "the end of accepting", 10)
+    until(lambda: ports.refused(run.address()), "the end of accepting", 10)
     post(run, "/reload")
-    assert refused(run.address()) and ask(run, "/ready")[0] == 200
+    assert ports.refused(run.address()) and ask(run, "/ready")[0] == 200
     assert run.stats()["listener_manager.total_listeners_draining"] == 1
     streams.exchange(caller, HELLO, finish=True)
     caller.close()

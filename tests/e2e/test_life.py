@@ -13,7 +13,7 @@ import pytest
 import origin as origins
 import ports
 import streams
-from millrace import BINARY, cluster, listener
+from millrace import BINARY, cluster, listener, split
 from streams import Payload
 from waiting import FACTOR, seconds, until
 
@@ -58,7 +58,7 @@ def test_reload(start, origin, certs):
         streams.exchange(stream, Payload(2, 100000)).assert_is(Payload(2, 100000)) \
             if stream is old_gone else streams.exchange(stream, Payload(2, 100000))
         stream.close()
-    until(lambda: refused(gone), "the listener's end", 5)
+    until(lambda: ports.refused(split(gone["listen"])), "the listener's end", 5)
 
     run.errors_expected = True
     rewrite(run, drain_timeout="soon", clusters=[])
@@ -68,15 +68,6 @@ def test_reload(start, origin, certs):
     caller = streams.dial(run.address("new"))
     streams.exchange(caller, HELLO).assert_is(HELLO)
     caller.close()
-
-
-def refused(item):
-    host, port = item["listen"].rsplit(":", 1)
-    try:
-        socket.create_connection((host, int(port))).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def subject_key(run, certs):
@@ -101,7 +92,7 @@ def test_drain(start, origin, certs):
     caller = streams.dial(run.address(), streams.client_context(certs))
     streams.exchange(caller, HELLO, finish=False, expect=HELLO.size)
     run.terminate()
-    until(lambda: refused(run.listeners[0]), "the end of accepting", 10)
+    until(lambda: ports.refused(run.address()), "the end of accepting", 10)
     assert run.process.poll() is None
     streams.exchange(caller, Payload(2, 500000), finish=True)
     caller.close()
