@@ -2,15 +2,14 @@
 """Applications that connect in every way they know. Each function is one
 process: clients.py NAME ARGUMENT..., the result as JSON.
 
-A reply is the line that the origin (storm.c) sends. ctypes takes its time to
-load, and is imported by who needs it."""
+A reply is the line that the origin (storm.c) sends. ctypes and ssl take their
+time to load, and are imported by who needs them."""
 
 import errno
 import json
 import os
 import select
 import socket
-import ssl
 import struct
 import sys
 import time
@@ -239,6 +238,8 @@ def original_dst(pid):
 
 def hello(host, port, server_name=""):
     """The ClientHello of somebody who asks for server_name, and no more."""
+    import ssl
+
     out = ssl.MemoryBIO()
     context = ssl.create_default_context()
     context.check_hostname = bool(server_name)

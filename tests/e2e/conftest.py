@@ -11,7 +11,6 @@ E2E_STALLED      peers that do not read (500)
 E2E_SHORT        short connections in sequence (20000)
 E2E_TIME_FACTOR  stretches every deadline (1)
 E2E_SHOTS        a folder for the page's screenshots
-E2E_PEER         peer.c, compiled already
 """
 
 import os
@@ -92,9 +91,9 @@ def stranger(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def peer(tmp_path_factory):
+def peer():
     """The compiled peer (peer.c)."""
-    return peer_module.build(tmp_path_factory.mktemp("peer"))
+    return peer_module.Peer(peer_module.compile_c("peer", "-lssl", "-lcrypto"))
 
 
 @pytest.fixture
@@ -136,14 +135,13 @@ def origin():
 
 
 @pytest.fixture(scope="session")
-def storm(tmp_path_factory):
+def storm():
     """The compiled storm.c, for tests with hosts of their own."""
     lacking = world_module.why_not()
     if lacking:
         pytest.skip(lacking)
     world_module.private_mounts()
-    return peer_module.compile_c("storm", tmp_path_factory.mktemp("storm"),
-                                 "-pthread", "-luring")
+    return peer_module.compile_c("storm", "-pthread", "-luring")
 
 
 @pytest.fixture
