@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What does a new connection cost? CPU microseconds of the proxy for a TCP
 connection, its handshake, the connection to the origin, one empty exchange
-and the end of it all; the floor is the same through a plain relay."""
+and the end of it all. The floor is a server of OpenSSL that answers itself, plus
+what a plain relay's connection to the origin costs: the relay's cost less that of
+the same server without TLS."""
 
 from lab import proxies, report, rig
+
+FLOOR = ((proxies.Server, "terminate", 1), (proxies.Relay, "plain", 1),
+         (proxies.Server, "plain", -1))
 
 
 def cases(quick):
@@ -20,25 +25,36 @@ def cases(quick):
 def ask(lab, result, case, options, rounds, count):
     name, kind, mutual, more = case
     certs = lab.certs[kind]
+    floor = [] if mutual else [(lab.start(proxy, does, certs=kind), sign)
+                               for proxy, does, sign in FLOOR]
+    # Hitch takes no client certificates.
+    running = [lab.start(proxy, "terminate", certs=kind, mutual=mutual)
+               for proxy in result.proxies
+               if not (mutual and proxy is proxies.Hitch)]
     if mutual:
         more = [*more, "--chain", certs.chain, "--key", certs.key]
-    # Hitch takes no client certificates.
-    chosen = [proxy for proxy in result.proxies
-              if not (mutual and proxy is proxies.Hitch)]
-    with lab.compare(chosen, "terminate", rounds, certs=kind,
-                     mutual=mutual) as turns:
-        for index, proxy in turns:
-            try:
-                seen = lab.load(proxy, "handshakes", "--count", count, *more)
-            except RuntimeError as why:
-                if proxy.name in proxies.NEEDED or proxy is proxies.Millrace:
-                    raise
-                result.note(f"{name}, {proxy.name}", f"left out: {why}")
-                continue
-            result.add(name, proxy.name, index,
-                       seen["cpu_seconds"] / seen["count"] * 1e6,
-                       p50=seen["p50_us"], p99=seen["p99_us"],
-                       rate=seen["count"] / seen["cpu_seconds"])
+
+    def cost_of(proxy):
+        seen = lab.load(proxy, "handshakes", "--count", count,
+                        *(more if proxy.tls_in() else []))
+        return seen["cpu_seconds"] / seen["count"] * 1e6, seen
+
+    for index, proxy in rig.turns(rounds, [floor] * bool(floor) + running):
+        if proxy is floor:
+            result.add(name, "floor", index,
+                       sum(sign * cost_of(part)[0] for part, sign in floor))
+            continue
+        try:
+            cost, seen = cost_of(proxy)
+        except RuntimeError as why:
+            if isinstance(proxy, proxies.Millrace) or proxy.name in proxies.NEEDED:
+                raise
+            result.note(f"{name}, {proxy.name}", f"left out: {why}")
+            continue
+        result.add(name, proxy.name, index, cost, p50=seen["p50_us"],
+                   p99=seen["p99_us"], rate=1e6 / cost)
+    for proxy in [*(one for one, _ in floor), *running]:
+        lab.stop(proxy)
 
 
 def main():

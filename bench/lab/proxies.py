@@ -235,6 +235,19 @@ class Relay(Proxy):
                 f"127.0.0.1:{self.origin}"]
 
 
+class Server(Proxy):
+    """Who needs no proxy: the origin itself, on the proxy's CPU."""
+
+    name = "server"
+    kinds = ("plain", "terminate")
+    program = LOAD
+
+    def command(self):
+        return [LOAD, "origin", f"127.0.0.1:{self.port}", *(
+            ["--tls", "--chain", self.certs.chain, "--key", self.certs.key]
+            if self.tls_in() else [])]
+
+
 ALL = (Millrace, Haproxy, Nginx, Hitch, Stunnel)
 NEEDED = ("haproxy", "nginx")
 
