@@ -257,5 +257,19 @@ def hello(host, port, server_name=""):
             return {"error": errno.errorcode.get(failure.errno, "timeout")}
 
 
+def short(host, port, ca, count):
+    """One after the other: connect, say a little, be answered, end."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=ca)
+    for number in range(int(count)):
+        with socket.create_connection((host, int(port)), seconds(20)) as sock, \
+                context.wrap_socket(sock, server_hostname="app.apps.local") as caller:
+            word = b"%d" % number
+            caller.sendall(word)
+            assert caller.recv(100) == word
+    return int(count)
+
+
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))

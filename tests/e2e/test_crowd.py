@@ -2,10 +2,9 @@
 """Many connections: at once, in sequence, and beside one that floods."""
 
 import concurrent.futures
-import multiprocessing
 import os
 import socket
-import ssl
+import subprocess
 import threading
 
 import pytest
@@ -15,6 +14,7 @@ import streams
 from millrace import cluster, listener
 from streams import Payload
 from waiting import seconds, until
+from world import CLIENTS
 
 SHORT = int(os.environ.get("E2E_SHORT", "20000"))
 AT_ONCE = int(os.environ.get("E2E_AT_ONCE", "2000"))
@@ -39,18 +39,6 @@ def test_at_once(start, origin, certs):
     run.ended(AT_ONCE, timeout_s=60, reason="done")
 
 
-def short_ones(address, ca, count):
-    """In a process of its own: connect, say a little, be answered, end."""
-    context = ssl.create_default_context(cafile=ca)
-    for number in range(count):
-        with socket.create_connection(address, timeout=seconds(20)) as sock, \
-                context.wrap_socket(sock, server_hostname="app.apps.local") as caller:
-            word = b"%d" % number
-            caller.sendall(word)
-            assert caller.recv(100) == word
-    return count
-
-
 @pytest.mark.many
 def test_in_sequence(start, origin, certs):
     """Short ones, one after the other in each of a few processes; afterwards
@@ -58,13 +46,15 @@ def test_in_sequence(start, origin, certs):
     app = origin(origins.echo)
     run = start([listener(certs.ecdsa.server_tls())], [cluster(app.address)])
     processes = 4
-    spawn = multiprocessing.get_context("spawn")
 
     def burst(count):
-        with concurrent.futures.ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-            done = [pool.submit(short_ones, run.address(), str(certs.authority.pem),
-                                count // processes) for _ in range(processes)]
-            assert sum(one.result() for one in done) == count // processes * processes
+        each = str(count // processes)
+        host, port = run.address()
+        running = [subprocess.Popen(
+            [*CLIENTS, "short", host, str(port), certs.authority.pem, each],
+            stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+        said = [one.communicate(timeout=seconds(300))[0].strip() for one in running]
+        assert said == [each] * processes
         run.check_idle()
 
     burst(SHORT // 4)
