@@ -21,7 +21,7 @@ def compile_c(name, *more):
     if binary.exists() and binary.stat().st_mtime > source.stat().st_mtime:
         return binary
     PROGRAMS.mkdir(parents=True, exist_ok=True)
-    unfinished = binary.with_suffix(".new")
+    unfinished = binary.with_suffix(f".{os.getpid()}")
     subprocess.run(
         ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o",
          str(unfinished), str(source), *more], check=True, timeout=120)
