@@ -141,12 +141,13 @@ vm-test: all
 vm-service: deb
 	kernel/vm/service.sh $(or $(KERNEL),6.1)
 
-# QUICK=1: about two minutes for all questions.
+# QUICK=1: about two minutes for all questions; ROUNDS=N instead of theirs.
 bench-deps:
 	scripts/deps.sh bench
 
 bench: all
-	/usr/bin/python3 bench/all.py $(if $(QUICK),--quick)
+	/usr/bin/python3 bench/all.py $(if $(QUICK),--quick) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-vm: all
 	/usr/bin/python3 bench/vm.py $(KERNEL)

@@ -53,19 +53,14 @@ part() {
 	return "$status"
 }
 
-# aside NAME COMMAND...: a part that nobody waits for, beside the next one, which
-# goes before it; and its end.
+# What waits for nothing, beside the parts that wait much, which go before it.
 aside() {
 	(
 		renice -n 19 "$BASHPID" >/dev/null
-		part "$@"
-	) >"$results/$1.said" 2>&1 &
+		part style scripts/tidy.sh
+		[ "$mode" != all ] || part leaks leaks
+	) >"$results/aside.said" 2>&1 &
 	beside=$!
-}
-
-joined() {
-	wait "$beside"
-	cat "$results/$1.said"
 }
 
 unit() {
@@ -125,7 +120,7 @@ package() {
 # worth nothing here: one round, on whatever machine this is.
 benchmark() {
 	scripts/deps.sh bench || return 1
-	make bench QUICK=1
+	make bench QUICK=1 ROUNDS=1
 }
 
 # machine NAME: a kernel's name, or service: the package under systemd on 6.1.
@@ -149,9 +144,7 @@ machine() {
 	export VM_TIMEOUT=${VM_TIMEOUT:-3900} VM_RESULTS=$PWD/$results/vm-$1
 	# Where two emulated processors have less than two to run on, one spins
 	# while the other, which it waits for, does not run.
-	case $1 in
-	6.12 | 7.2) [ "$(nproc)" -ge 8 ] || export VM_CPUS=${VM_CPUS:-1} ;;
-	esac
+	[ "$1" = service ] || [ "$(nproc)" -ge 8 ] || export VM_CPUS=${VM_CPUS:-1}
 	if [ "$1" = service ]; then
 		kernel/vm/service.sh 6.1 || status=$?
 	else
@@ -197,16 +190,17 @@ part build make -j"$(nproc)" BUILD="$build" all fault unit-programs || {
 	/usr/bin/python3 scripts/count.py "$results" tests/allowed-skips.txt
 	exit 1
 }
-[ "$mode" = --asan ] || aside style scripts/tidy.sh
+[ "$mode" = --asan ] || aside
 part unit unit
 part e2e end_to_end
-[ "$mode" = --asan ] || joined style
 [ "$mode" = --asan ] || part package package
 [ "$mode" != --asan ] || part fuzz scripts/fuzz.sh 5
 if [ "$mode" = all ]; then
-	aside leaks leaks
 	part bench benchmark
-	joined leaks
-	machines
 fi
+if [ "$mode" != --asan ]; then
+	wait "$beside"
+	cat "$results/aside.said"
+fi
+[ "$mode" != all ] || machines
 /usr/bin/python3 scripts/count.py "$results" tests/allowed-skips.txt
