@@ -144,7 +144,9 @@ machine() {
 	export VM_TIMEOUT=${VM_TIMEOUT:-3900} VM_RESULTS=$PWD/$results/vm-$1
 	# Where two emulated processors have less than two to run on, one spins
 	# while the other, which it waits for, does not run.
-	[ "$1" = service ] || [ "$(nproc)" -ge 8 ] || export VM_CPUS=${VM_CPUS:-1}
+	case $1 in
+	6.12 | 7.2) [ "$(nproc)" -ge 8 ] || export VM_CPUS=${VM_CPUS:-1} ;;
+	esac
 	if [ "$1" = service ]; then
 		kernel/vm/service.sh 6.1 || status=$?
 	else
