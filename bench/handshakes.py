@@ -22,7 +22,7 @@ def cases(quick):
             ("resumed", "ecdsa", False, ["--resume"])]
 
 
-def ask(lab, result, case, options, rounds, count):
+def ask(lab, result, case, rounds, count):
     name, kind, mutual, more = case
     certs = lab.certs[kind]
     floor = [] if mutual else [(lab.start(proxy, does, certs=kind), sign)
@@ -39,7 +39,7 @@ def ask(lab, result, case, options, rounds, count):
                         *(more if proxy.tls_in() else []))
         return seen["cpu_seconds"] / seen["count"] * 1e6, seen
 
-    for index, proxy in rig.turns(rounds, [floor] * bool(floor) + running):
+    for index, proxy in rig.turns(rounds, ([floor] if floor else []) + running):
         if proxy is floor:
             result.add(name, "floor", index,
                        sum(sign * cost_of(part)[0] for part, sign in floor))
@@ -69,7 +69,7 @@ def main():
     with rig.Rig() as lab:
         for case in cases(options.quick):
             if (options.cases or "") in case[0]:
-                ask(lab, result, case, options, rounds, count)
+                ask(lab, result, case, rounds, count)
     result.write()
 
 
