@@ -26,13 +26,14 @@ def crypto_seconds():
 
 
 def run_once(lab, proxy, way, connections, total):
-    """CPU seconds for each GB, and GB/s."""
+    """CPU seconds for each GB; GB/s and the kernel's share beside it."""
     share = total // connections
     size = ["--size", share] if way == "down" else ["--size", 0, "--body", share]
     seen = lab.load(proxy, "bulk", "--connections", connections, "--count",
                     connections, *size)
     gigabytes = share * connections / 1e9
-    return seen["cpu_seconds"] / gigabytes, gigabytes / seen["seconds"]
+    return (seen["cpu_seconds"] / gigabytes,
+            {"GB/s": gigabytes / seen["seconds"], "kernel": seen["kernel"]})
 
 
 def main():
@@ -55,12 +56,12 @@ def main():
             for _, way, connections in todo:
                 name = f"{kind} {way} {connections}"
                 for index, proxy in rig.turns(rounds, running):
-                    cost, rate = run_once(lab, proxy, way, connections, total)
+                    cost, beside = run_once(lab, proxy, way, connections, total)
                     if proxy is relay:
                         crypto = crypto_seconds() * (2 if kind == "both" else 1)
                         result.add(name, "floor", index, cost + crypto)
                     else:
-                        result.add(name, proxy.name, index, cost, **{"GB/s": rate})
+                        result.add(name, proxy.name, index, cost, **beside)
             for proxy in running[1:]:
                 lab.stop(proxy)
     result.write()

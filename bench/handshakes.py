@@ -52,7 +52,7 @@ def ask(lab, result, case, rounds, count):
             result.note(f"{name}, {proxy.name}", f"left out: {why}")
             continue
         result.add(name, proxy.name, index, cost, p50=seen["p50_us"],
-                   p99=seen["p99_us"], rate=1e6 / cost)
+                   p99=seen["p99_us"], rate=1e6 / cost, kernel=seen["kernel"])
     for proxy in [*(one for one, _ in floor), *running]:
         lab.stop(proxy)
 

@@ -26,7 +26,8 @@ def cost_and_rate(lab, result, name, running, rounds, size, count):
         rate = seen["count"] / seen["seconds"]
         rates.setdefault(proxy.name, []).append(rate)
         result.add(name, proxy.name, index,
-                   seen["cpu_seconds"] / seen["count"] * 1e6, rate=rate)
+                   seen["cpu_seconds"] / seen["count"] * 1e6, rate=rate,
+                   kernel=seen["kernel"])
     return min(max(of_one) for of_one in rates.values())
 
 

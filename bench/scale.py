@@ -75,14 +75,17 @@ def main():
     result = report.Report("scale", "CPU", options, proxies.chosen(proxies.NEEDED))
     result.note("settings", f"{rounds} rounds; with two workers the load "
                 "shares a CPU with one of them")
+    asked = options.cases or ""
     with rig.Rig() as lab:
-        listeners(lab, result, rounds,
-                  (1, 100) if options.quick else (1, 10, 100, 1000),
-                  5000 if options.quick else 20000)
-        if len(machine.cpus()) > 1:
+        if asked in "listeners":
+            listeners(lab, result, rounds,
+                      (1, 100) if options.quick else (1, 10, 100, 1000),
+                      5000 if options.quick else 20000)
+        if asked in "workers" and len(machine.cpus()) > 1:
             workers(lab, result, rounds, (128 if options.quick else 256) * MIB)
-        connections(lab, result, rounds, counts,
-                    10000 if options.quick else 40000)
+        if asked in "connections":
+            connections(lab, result, rounds, counts,
+                        10000 if options.quick else 40000)
     result.write()
 
 

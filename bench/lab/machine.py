@@ -95,6 +95,16 @@ def cpu_seconds(pid):
         return 0  # it has just ended
 
 
+def clock_ticks(pid):
+    """User and system time apart, as the clock's ticks found them."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0, 0
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return int(user), int(system)
+
+
 def memory_kib(pid):
     """Memory of the process's own: what it alone has in use."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()

@@ -94,6 +94,12 @@ class Proxy:
         return sum(machine.cpu_seconds(pid)
                    for pid in machine.family(self.process.pid))
 
+    def clock_ticks(self):
+        """In user space, in the kernel."""
+        each = [machine.clock_ticks(pid)
+                for pid in machine.family(self.process.pid)]
+        return sum(user for user, _ in each), sum(system for _, system in each)
+
     def settle(self):
         """Until it does nothing: what follows a start is over."""
         deadline = time.monotonic() + 30
@@ -186,7 +192,7 @@ class Nginx(Proxy):
             tls += ["proxy_ssl on;", "proxy_ssl_protocols TLSv1.2 TLSv1.3;",
                     f"proxy_ssl_conf_command Ciphersuites {SUITE};"]
         path = fill("nginx.conf", self.folder, threads=self.threads,
-                    bufsize="64k", files=2 * machine.connections_max(), folder=self.folder, port=self.port,
+                    bufsize="64k", files=2 * machine.connections_max() + 100, folder=self.folder, port=self.port,
                     origin=self.origin,
                     listen_tls="ssl" if self.tls_in() else "",
                     tls=" ".join(tls))

@@ -121,6 +121,10 @@ class Report:
         if bounds:
             text += f" (95 %: {bounds[0]:.3f} to {bounds[1]:.3f})"
         print(f"{text}, {pairs} pairs")
+        kernel = self.beside(case, "millrace", "kernel")
+        if kernel:
+            print(f"    what the kernel does for millrace alone is "
+                  f"{kernel * middle:.3f} x that")
 
     def plot(self):
         """Bars by case, as SVG and PNG; without gnuplot there is none."""

@@ -108,7 +108,9 @@ class Rig:
         return machine.pinned(machine.load_cpus(), command)
 
     def load(self, proxy, question, *options):
-        """What the load saw, and the CPU seconds that it cost the proxy."""
+        """What the load saw, the CPU seconds that it cost the proxy, and the
+        kernel's share of them."""
+        user, system = proxy.clock_ticks()
         before = proxy.cpu_seconds()
         ran = subprocess.run(self.load_command(proxy, question, *options),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -117,14 +119,19 @@ class Rig:
             raise RuntimeError(f"{proxy.name}: {ran.stderr.strip()}")
         seen = json.loads(ran.stdout)
         seen["cpu_seconds"] = proxy.cpu_seconds() - before
+        user, system = (after - was for after, was in
+                        zip(proxy.clock_ticks(), (user, system)))
+        seen["kernel"] = system / max(1, user + system)
         return seen
 
 
 def turns(count, items):
-    """A B C, C B A, A B C …: what drifts, drifts for all alike."""
+    """A B C, C B A, B C A, A C B, …: what drifts, drifts for all alike. Whoever
+    ends a round begins the next, and finds its caches warm: each in turn."""
     for index in range(count):
-        order = items if index % 2 == 0 else items[::-1]
-        for item in order:
+        first = index // 2 % len(items)
+        order = items[first:] + items[:first]
+        for item in order if index % 2 == 0 else order[::-1]:
             yield index, item
 
 
