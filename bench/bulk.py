@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What does a gigabyte cost? CPU seconds of the proxy for each, in both
-directions; the floor is a plain relay plus what AES-128-GCM costs alone."""
+directions, and by the records' size; the floor is a plain relay plus what
+AES-128-GCM costs alone."""
 
 import subprocess
 
@@ -10,12 +11,22 @@ MIB = 1 << 20
 
 
 def cases(quick):
+    """kind, way, connections, what the records that the proxy opens hold
+    (None: 16 KiB)."""
     if quick:
-        return [("terminate", "down", 1), ("terminate", "up", 1),
-                ("originate", "down", 1)]
-    return [(kind, way, connections)
+        return [("terminate", "down", 1, None), ("terminate", "up", 1, None),
+                ("originate", "down", 1, None)]
+    return [(kind, way, connections, None)
             for kind in ("terminate", "originate", "both")
-            for way in ("down", "up") for connections in (1, 64)]
+            for way in ("down", "up") for connections in (1, 64)] + [
+        (kind, way, 1, record)
+        for kind, way in (("terminate", "up"), ("originate", "down"))
+        for record in (4096, 1024)]
+
+
+def name_of(kind, way, connections, record):
+    return f"{kind} {way} {connections}" + (
+        f" records of {record}" if record else "")
 
 
 def crypto_seconds():
@@ -25,15 +36,38 @@ def crypto_seconds():
     return 1e9 / rate
 
 
-def run_once(lab, proxy, way, connections, total):
+def run_once(lab, proxy, way, connections, record, total):
     """CPU seconds for each GB; GB/s and the kernel's share beside it."""
     share = total // connections
-    size = ["--size", share] if way == "down" else ["--size", 0, "--body", share]
+    options = ["--size", share] if way == "down" else ["--size", 0, "--body", share]
+    if record and proxy.tls_in():
+        options += ["--record", record]
     seen = lab.load(proxy, "bulk", "--connections", connections, "--count",
-                    connections, *size)
+                    connections, *options)
     gigabytes = share * connections / 1e9
     return (seen["cpu_seconds"] / gigabytes,
             {"GB/s": gigabytes / seen["seconds"], "kernel": seen["kernel"]})
+
+
+def ask(lab, result, relay, case, rounds, total):
+    kind, way, connections, record = case
+    origin = None
+    if record and kind == "originate":
+        certs = lab.certs["ecdsa"]
+        origin = lab.start_origin("--tls", "--chain", certs.chain, "--key",
+                                  certs.key, "--record", record)
+    running = [lab.start(proxy, kind, origin=origin)
+               for proxy in result.proxies if kind in proxy.kinds]
+    # The relay's records are not smaller.
+    for index, proxy in rig.turns(rounds, running if record else [relay, *running]):
+        cost, beside = run_once(lab, proxy, way, connections, record, total)
+        if proxy is relay:
+            crypto = crypto_seconds() * (2 if kind == "both" else 1)
+            result.add(name_of(*case), "floor", index, cost + crypto)
+        else:
+            result.add(name_of(*case), proxy.name, index, cost, **beside)
+    for proxy in running:
+        lab.stop(proxy)
 
 
 def main():
@@ -46,24 +80,9 @@ def main():
                 f"thread, TLS 1.3, {proxies.SUITE}, ECDSA P-256, pinned")
     with rig.Rig() as lab:
         relay = lab.start(proxies.Relay, "plain")
-        for kind in ("terminate", "originate", "both"):
-            todo = [case for case in cases(options.quick) if case[0] == kind
-                    and (options.cases or "") in " ".join(map(str, case))]
-            if not todo:
-                continue
-            running = [relay] + [lab.start(proxy, kind) for proxy in chosen
-                                 if kind in proxy.kinds]
-            for _, way, connections in todo:
-                name = f"{kind} {way} {connections}"
-                for index, proxy in rig.turns(rounds, running):
-                    cost, beside = run_once(lab, proxy, way, connections, total)
-                    if proxy is relay:
-                        crypto = crypto_seconds() * (2 if kind == "both" else 1)
-                        result.add(name, "floor", index, cost + crypto)
-                    else:
-                        result.add(name, proxy.name, index, cost, **beside)
-            for proxy in running[1:]:
-                lab.stop(proxy)
+        for case in cases(options.quick):
+            if (options.cases or "") in name_of(*case):
+                ask(lab, result, relay, case, rounds, total)
     result.write()
 
 

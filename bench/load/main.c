@@ -31,6 +31,7 @@ static const char usage[] =
 	"  --tls-version 1.2    no newer one\n"
 	"  --ciphersuites LIST  of TLS 1.3, as OpenSSL writes them\n"
 	"  --chain, --key FILE  a client's (or origin's) certificate\n"
+	"  --record BYTES       that a TLS record sent holds, 512 to 16384\n"
 	"  --resume             handshakes: resume one session each time\n"
 	"  --path PATH          to ask for; else /SIZE\n"
 	"  --size BYTES         of a response (bulk 1 GiB, requests 1024)\n"
@@ -53,6 +54,7 @@ struct tls_options {
 	const char *suites;
 	const char *chain;
 	const char *key;
+	long record; /* 0: OpenSSL's, 16 KiB */
 	bool tls12;
 };
 
@@ -64,6 +66,7 @@ enum {
 	OPTION_SUITES,
 	OPTION_CHAIN,
 	OPTION_KEY,
+	OPTION_RECORD,
 	OPTION_RESUME,
 	OPTION_PATH,
 	OPTION_SIZE,
@@ -84,6 +87,7 @@ static const struct option options[] = {
 	{"ciphersuites", required_argument, NULL, OPTION_SUITES},
 	{"chain", required_argument, NULL, OPTION_CHAIN},
 	{"key", required_argument, NULL, OPTION_KEY},
+	{"record", required_argument, NULL, OPTION_RECORD},
 	{"resume", no_argument, NULL, OPTION_RESUME},
 	{"path", required_argument, NULL, OPTION_PATH},
 	{"size", required_argument, NULL, OPTION_SIZE},
@@ -152,6 +156,9 @@ static void take_tls_option(struct load *load, struct tls_options *tls,
 	case OPTION_KEY:
 		tls->key = value;
 		break;
+	case OPTION_RECORD:
+		tls->record = (long)whole(value);
+		break;
 	default:
 		misused("that option is not known");
 	}
@@ -218,6 +225,8 @@ static SSL_CTX *context(const struct tls_options *tls, bool server,
 				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
+	if (tls->record && SSL_CTX_set_max_send_fragment(ctx, tls->record) != 1)
+		misused("--record is 512 to 16384");
 	if (tls->tls12)
 		SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
 	if (tls->suites && SSL_CTX_set_ciphersuites(ctx, tls->suites) != 1)

@@ -4,6 +4,7 @@
 import json
 import pathlib
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 import millrace
 import ports
+import streams
 from millrace import cluster, listener
 from waiting import seconds
 
@@ -79,6 +81,51 @@ def test_failures_are_told(start, bench_origin, certs):
     other = load(run.address(), "requests", "--tls", "--ca",
                  certs.authority.pem, "--server-name", "elsewhere.test")
     assert other.returncode == 1, other.stdout
+
+
+def sent_to(peer, context, size):
+    """What comes through peer until so many bytes of the application have."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    stream, got, shaken = b"", 0, False
+    while got < size:
+        piece = peer.recv(1 << 16)
+        assert piece, f"the end after {got} bytes"
+        stream += piece
+        incoming.write(piece)
+        try:
+            if not shaken:
+                tls.do_handshake()
+                shaken = True
+            while got < size:
+                got += len(tls.read(1 << 16))
+        except ssl.SSLWantReadError:
+            pass
+        peer.sendall(outgoing.read())
+    return stream
+
+
+def test_record_size(certs):
+    """--record is what the records hold that are sent."""
+    context = streams.server_context(certs.ecdsa)
+    with socket.create_server((millrace.LOOPBACK, 0)) as server:
+        bench = subprocess.Popen(
+            [LOAD, ports.text(*server.getsockname()), "bulk", "--tls",
+             "--record", "1000", "--size", "0", "--body", "100000", "--count",
+             "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with server.accept()[0] as peer:
+            peer.settimeout(seconds(20))
+            stream = sent_to(peer, context, 100000)
+    assert bench.wait(seconds(20)) == 1  # it had no answer
+    sizes = []
+    while len(stream) > 5:
+        size = int.from_bytes(stream[3:5], "big")
+        sizes += [size] if stream[0] == 23 else []
+        stream = stream[5 + size:]
+    # What it holds, its type, its tag.
+    assert max(sizes) == 1000 + 1 + 16 and len(sizes) >= 100
+    wrong = load((millrace.LOOPBACK, 1), "bulk", "--tls", "--record", 100)
+    assert wrong.returncode == 2 and "512 to 16384" in wrong.stderr
 
 
 def stalling_server(stall_s, after):
