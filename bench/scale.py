@@ -39,7 +39,8 @@ def connections(lab, result, rounds, counts, requests):
         each = ((seen["cpu_seconds"] - setup["cpu_seconds"]) /
                 (requests - 1) * 1e6)
         result.add(f"requests, {count} connections, us", proxy.name, index,
-                   each, handshake_us=setup["cpu_seconds"] / count * 1e6)
+                   each, handshake_us=setup["cpu_seconds"] / count * 1e6,
+                   kernel=seen["kernel"])
     for proxy in running:
         few, many = (statistics.median(result.figures[
             f"requests, {count} connections, us"][proxy.name])
