@@ -84,8 +84,9 @@ leaks() {
 		--errors-for-leak-kinds=definite --undef-value-errors=no
 		--suppressions=$PWD/tests/valgrind.supp"
 	for test in "$build"/unit/*; do
-		# valgrind knows no seccomp(2), and dies of a barred execve(2).
-		[ "${test##*/}" != test_sandbox ] || continue
+		# valgrind knows no seccomp(2), and dies of a barred execve(2);
+		# it lets no thread run while another waits for a ring.
+		case ${test##*/} in test_sandbox | test_ring) continue ;; esac
 		# shellcheck disable=SC2086
 		$under "$test" >"$results/valgrind.out" 2>&1 || {
 			status=1

@@ -165,6 +165,7 @@ struct lane {
 	uint8_t *out;
 	uint32_t out_at;
 	uint32_t out_end;
+	uint32_t run;	 /* received since the other lane did, up to a bound */
 	uint8_t index;	 /* LANE_DOWN_UP or LANE_UP_DOWN */
 	uint8_t phase;	 /* enum lane_phase */
 	bool truncated;	 /* no close_notify came: none is passed on */

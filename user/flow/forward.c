@@ -19,6 +19,10 @@
 #define CONTROL_MAX 2048
 /* A receive of so much is likely to be followed by another. */
 #define EAGER_SIZE 32768
+/* A stream: so much came one way, and nothing the other. */
+#define STREAM_RUN 262144
+#define STREAM_PIECE 98304
+#define GATHER_US 100
 
 static void pump(struct conn *conn, struct lane *lane);
 
@@ -216,6 +220,21 @@ static void receive_failed(struct conn *conn, struct lane *lane, int error,
 	conn_end(conn, lane_reset_by(from));
 }
 
+/*
+ * Where a stream comes in pieces, of one small record each perhaps, a turn for
+ * each costs more than to forward it: some are waited for together. What is
+ * answered at once is no stream, and waits for nothing.
+ */
+static void note_piece(struct conn *conn, struct lane *lane, uint32_t size)
+{
+	if (lane->run < STREAM_RUN)
+		lane->run += size;
+	conn->lanes[!lane->index].run = 0;
+	ring_gather(&conn->worker->ring,
+		    lane->run >= STREAM_RUN && size < STREAM_PIECE ? GATHER_US
+								   : 0);
+}
+
 static void take_input(struct conn *conn, struct lane *lane, int res,
 		       unsigned int flags)
 {
@@ -232,6 +251,7 @@ static void take_input(struct conn *conn, struct lane *lane, int res,
 		moved(conn, lane);
 		lane->in_end += (uint32_t)res;
 		lane->eager = res >= EAGER_SIZE;
+		note_piece(conn, lane, (uint32_t)res);
 		return;
 	}
 	/* The end; a record that was cut short went with it. */

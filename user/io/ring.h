@@ -30,6 +30,9 @@ struct op {
 struct ring {
 	struct io_uring uring;
 	unsigned int in_flight; /* armed ops, for those who wait for none */
+	bool can_gather;
+	unsigned int gather_us;
+	unsigned int gather_waits; /* so many are still to come */
 };
 
 void op_init(struct op *op,
@@ -69,6 +72,14 @@ void ring_read(struct ring *ring, struct op *op, int fd, void *bytes,
 
 /* Asks for op's end; done is still called. Harmless when not armed. */
 void ring_cancel(struct ring *ring, struct op *op);
+
+/*
+ * The next few ring_wait() come back with RING_GATHER completions, or with
+ * fewer when us microseconds are over; 0: with the first one, as ever. Heeded
+ * from Linux 6.12 on (IORING_FEAT_MIN_TIMEOUT).
+ */
+#define RING_GATHER 8
+void ring_gather(struct ring *ring, unsigned int us);
 
 /* Submits, and waits for a completion or wait_ms. 0 or -errno. */
 int ring_wait(struct ring *ring, uint64_t wait_ms)
