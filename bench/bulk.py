@@ -51,11 +51,10 @@ def run_once(lab, proxy, way, connections, record, total):
 
 def ask(lab, result, relay, case, rounds, total):
     kind, way, connections, record = case
+    name = name_of(*case)
     origin = None
     if record and kind == "originate":
-        certs = lab.certs["ecdsa"]
-        origin = lab.start_origin("--tls", "--chain", certs.chain, "--key",
-                                  certs.key, "--record", record)
+        origin = lab.start_tls_origin("--record", record)
     running = [lab.start(proxy, kind, origin=origin)
                for proxy in result.proxies if kind in proxy.kinds]
     # The relay's records are not smaller.
@@ -63,9 +62,9 @@ def ask(lab, result, relay, case, rounds, total):
         cost, beside = run_once(lab, proxy, way, connections, record, total)
         if proxy is relay:
             crypto = crypto_seconds() * (2 if kind == "both" else 1)
-            result.add(name_of(*case), "floor", index, cost + crypto)
+            result.add(name, "floor", index, cost + crypto)
         else:
-            result.add(name_of(*case), proxy.name, index, cost, **beside)
+            result.add(name, proxy.name, index, cost, **beside)
     for proxy in running:
         lab.stop(proxy)
 

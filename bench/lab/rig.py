@@ -51,9 +51,7 @@ class Rig:
         self.started = []
         machine.raise_files()
         self.plain_origin = self.start_origin()
-        self.tls_origin = self.start_origin(
-            "--tls", "--chain", self.certs["ecdsa"].chain, "--key",
-            self.certs["ecdsa"].key)
+        self.tls_origin = self.start_tls_origin()
 
     def __enter__(self):
         return self
@@ -77,6 +75,11 @@ class Rig:
         if process.stdout.readline() != "ready\n":
             raise RuntimeError("the origin does not start")
         return port
+
+    def start_tls_origin(self, *options):
+        certs = self.certs["ecdsa"]
+        return self.start_origin("--tls", "--chain", certs.chain, "--key",
+                                 certs.key, *options)
 
     def start(self, proxy, kind, certs="ecdsa", origin=None, **more):
         """origin: a port, instead of the one of this kind."""

@@ -21,6 +21,7 @@
 #define EAGER_SIZE 32768
 /* A stream: so much came one way, and nothing the other. */
 #define STREAM_RUN 262144
+/* Where a receive brings less, waiting for others costs less than a turn. */
 #define STREAM_PIECE 98304
 #define GATHER_US 100
 
