@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import time
 
-from lab import machine
+from lab import limit, machine
 
 PEERS = pathlib.Path(__file__).resolve().parents[1] / "peers"
 TREE = PEERS.parents[1]
@@ -42,7 +42,7 @@ class Proxy:
     program = ""
 
     def __init__(self, folder, kind, origin, certs, threads=1, cpus=None,
-                 mutual=False):
+                 mutual=False, group=None):
         self.folder = pathlib.Path(folder) / f"{self.name}-{kind}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kind = kind
@@ -51,6 +51,7 @@ class Proxy:
         self.threads = threads
         self.cpus = cpus
         self.mutual = mutual
+        self.group = group
         self.port = machine.free_port()
         self.process = None
 
@@ -70,7 +71,8 @@ class Proxy:
     def start(self):
         log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen(
-            machine.pinned(self.cpus, self.command()), cwd=self.folder,
+            machine.pinned(self.cpus, limit.within(self.group, self.command())),
+            cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         deadline = time.monotonic() + 20
@@ -100,7 +102,7 @@ class Proxy:
                 for pid in machine.family(self.process.pid)]
         return sum(user for user, _ in each), sum(system for _, system in each)
 
-    def settle(self):
+    def settle(self, look_s=0.5):
         """Until it does nothing: what follows a start is over."""
         deadline = time.monotonic() + 30
         spent = -1.0
@@ -108,7 +110,7 @@ class Proxy:
             before, spent = spent, self.cpu_seconds()
             if spent - before < 0.001:
                 return
-            time.sleep(0.5)
+            time.sleep(look_s)
 
     def memory_kib(self):
         return sum(machine.memory_kib(pid)

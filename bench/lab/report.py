@@ -22,6 +22,25 @@ def interval(values):
     return None
 
 
+def ratio_of(mine, its):
+    """Pair by pair: the median, and its interval."""
+    pairs = [one / other for one, other in zip(mine, its)]
+    return statistics.median(pairs), interval(pairs)
+
+
+def spoken(ratio):
+    middle, bounds = ratio
+    text = f"{middle:.3f}"
+    if bounds:
+        text += f" (95 %: {bounds[0]:.3f} to {bounds[1]:.3f})"
+    return text
+
+
+# Of a run, more is better.
+RATES = ("rate", "GB/s")
+NO_PEERS = ("millrace", "floor", "relay")
+
+
 class Report:
     """One question's figures. unit: of the main figure, less is better."""
 
@@ -52,23 +71,30 @@ class Report:
                  else "no"),
                 *machine.facts(self.proxies), *self.settings]
 
+    def all_beside(self, case, proxy, metric):
+        return [float(row[4]) for row in self.rows
+                if row[0] == case and row[2] == proxy and row[3] == metric]
+
     def beside(self, case, proxy, metric):
-        values = [float(row[4]) for row in self.rows
-                  if row[0] == case and row[2] == proxy and row[3] == metric]
+        values = self.all_beside(case, proxy, metric)
         return statistics.median(values) if values else None
 
     def ratio(self, case, proxy, other):
         """Round by round: the median, and its interval."""
-        pairs = [mine / its for mine, its in
-                 zip(self.figures[case][proxy], self.figures[case][other])]
-        return statistics.median(pairs), interval(pairs)
+        return ratio_of(self.figures[case][proxy], self.figures[case][other])
 
     def best_peer(self, case):
         """HAProxy, nginx, …: whoever is cheapest."""
         peers = {name: statistics.median(values)
                  for name, values in self.figures[case].items()
-                 if name not in ("millrace", "floor", "relay")}
+                 if name not in NO_PEERS}
         return min(peers, key=peers.get) if peers else None
+
+    def fastest_peer(self, case, metric):
+        peers = {name: self.beside(case, name, metric)
+                 for name in self.figures[case] if name not in NO_PEERS}
+        peers = {name: rate for name, rate in peers.items() if rate}
+        return max(peers, key=peers.get) if peers else None
 
     # ---- what is written
 
@@ -115,16 +141,19 @@ class Report:
         best = self.best_peer(case)
         if not best or "millrace" not in self.figures[case]:
             return
-        middle, bounds = self.ratio(case, "millrace", best)
+        ratio = self.ratio(case, "millrace", best)
         pairs = len(self.figures[case]["millrace"])
-        text = f"    millrace is {middle:.3f} x {best}, the best peer"
-        if bounds:
-            text += f" (95 %: {bounds[0]:.3f} to {bounds[1]:.3f})"
-        print(f"{text}, {pairs} pairs")
+        print(f"    millrace is {spoken(ratio)} x {best}, the best peer, {pairs} pairs")
         kernel = self.beside(case, "millrace", "kernel")
         if kernel:
             print(f"    what the kernel does for millrace alone is "
-                  f"{kernel * middle:.3f} x that")
+                  f"{kernel * ratio[0]:.3f} x that")
+        for metric in RATES:
+            fastest = self.fastest_peer(case, metric)
+            if fastest:
+                rates = ratio_of(*(self.all_beside(case, name, metric)
+                                   for name in ("millrace", fastest)))
+                print(f"    its {metric} is {spoken(rates)} x {fastest}'s")
 
     def plot(self):
         """Bars by case, as SVG and PNG; without gnuplot there is none."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from lab import machine, proxies
+from lab import limit, machine, proxies
 
 KINDS = {
     "ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -49,6 +49,7 @@ class Rig:
         self.folder.chmod(0o755)
         self.certs = {kind: make_certs(self.folder, kind) for kind in KINDS}
         self.started = []
+        self.limits = limit.Limits()
         machine.raise_files()
         self.plain_origin = self.start_origin()
         self.tls_origin = self.start_tls_origin()
@@ -62,6 +63,7 @@ class Rig:
         for one in self.started:
             if isinstance(one, subprocess.Popen):
                 one.wait()
+        self.limits.end()
         self.temporary.cleanup()
 
     def start_origin(self, *options):
@@ -81,15 +83,28 @@ class Rig:
         return self.start_origin("--tls", "--chain", certs.chain, "--key",
                                  certs.key, *options)
 
-    def start(self, proxy, kind, certs="ecdsa", origin=None, **more):
-        """origin: a port, instead of the one of this kind."""
+    def start(self, proxy, kind, certs="ecdsa", origin=None, limited=False,
+              **more):
+        """origin: a port, instead of the one of this kind. limited: to half a
+        CPU (limit.py), where that can be."""
         origin = origin or (self.tls_origin if kind in ("originate", "both")
                             else self.plain_origin)
         more.setdefault("cpus", machine.proxy_cpus(more.get("threads", 1)))
+        if limited:
+            more["group"] = self.limits.group()
         made = proxy(self.folder, kind, origin, self.certs[certs], **more)
         made.start()
         self.started.append(made)
         return made
+
+    def modes(self, result):
+        """How the proxies run, in turn: what it is called, and whether they
+        are limited."""
+        missing = self.limits.missing()
+        if missing:
+            result.note("half a CPU", f"left out: {missing}")
+        return [("", False)] if missing else [("", False),
+                                              (", half a CPU", True)]
 
     def stop(self, proxy):
         proxy.stop()
@@ -112,20 +127,40 @@ class Rig:
 
     def load(self, proxy, question, *options):
         """What the load saw, the CPU seconds that it cost the proxy, and the
-        kernel's share of them."""
-        user, system = proxy.clock_ticks()
-        before = proxy.cpu_seconds()
-        ran = subprocess.run(self.load_command(proxy, question, *options),
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True, check=False)
-        if ran.returncode:
-            raise RuntimeError(f"{proxy.name}: {ran.stderr.strip()}")
-        seen = json.loads(ran.stdout)
-        seen["cpu_seconds"] = proxy.cpu_seconds() - before
-        user, system = (after - was for after, was in
+        kernel's share of them. Where connections carry something, what they
+        cost themselves stands apart (setup_seconds)."""
+        carries = question in ("bulk", "requests")
+        began = proxy.cpu_seconds()
+        command = self.load_command(proxy, question, *options,
+                                    *(["--wait"] if carries else []))
+        with subprocess.Popen(command, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as process:
+            if carries and process.stdout.readline() == "ready\n":
+                proxy.settle(0.02)
+            user, system = proxy.clock_ticks()
+            before = proxy.cpu_seconds()
+            if carries:
+                say(process, "\n")
+            result = process.stdout.readline()
+            after = proxy.cpu_seconds()
+            _, errors = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{proxy.name}: {errors.strip()}")
+        seen = json.loads(result)
+        seen["cpu_seconds"] = after - before
+        seen["setup_seconds"] = before - began
+        user, system = (now - was for now, was in
                         zip(proxy.clock_ticks(), (user, system)))
         seen["kernel"] = system / max(1, user + system)
         return seen
+
+
+def say(process, text):
+    """To who may have ended: its own words tell why."""
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(text)
+        process.stdin.flush()
 
 
 def turns(count, items):

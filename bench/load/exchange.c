@@ -214,6 +214,17 @@ static void exchange(struct run *run)
 		result->bytes += run->clients[i].bytes;
 }
 
+/* Whoever measures tells what connections cost from what they carry: it says
+ * when to begin, and when its figures are taken and all may end. */
+static void await_line(void)
+{
+	int c;
+
+	do
+		c = getchar();
+	while (c != '\n' && c != EOF);
+}
+
 static uint64_t run_question(const struct load *load, const char *question,
 			     uint64_t size)
 {
@@ -221,8 +232,15 @@ static uint64_t run_question(const struct load *load, const char *question,
 	uint64_t failures;
 
 	set_up(&run, load, size);
+	if (load->wait) {
+		printf("ready\n");
+		fflush(stdout);
+		await_line();
+	}
 	exchange(&run);
 	result_print(load, question, run.result);
+	if (load->wait)
+		await_line();
 	failures = run.result->failed;
 	tear_down(&run);
 	return failures;

@@ -23,6 +23,7 @@ struct load {
 	uint64_t count; /* of exchanges or handshakes; 0: for seconds */
 	double rate;	/* requests per second; 0: as fast as they go */
 	bool resume;
+	bool wait; /* for a line before, and for one after */
 	bool json;
 };
 

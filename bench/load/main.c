@@ -41,6 +41,8 @@ static const char usage[] =
 	"                       was due; else as fast as answers come\n"
 	"  --seconds S          10\n"
 	"  --count N            so many exchanges instead of --seconds\n"
+	"  --wait               bulk, requests: say \"ready\" when all connections\n"
+	"                       stand, begin at a line of input, end at another\n"
 	"  --json               one line for programs\n"
 	"\n"
 	"For both ends of a bench:\n"
@@ -75,6 +77,7 @@ enum {
 	OPTION_RATE,
 	OPTION_SECONDS,
 	OPTION_COUNT,
+	OPTION_WAIT,
 	OPTION_JSON,
 	OPTION_HELP,
 };
@@ -96,6 +99,7 @@ static const struct option options[] = {
 	{"rate", required_argument, NULL, OPTION_RATE},
 	{"seconds", required_argument, NULL, OPTION_SECONDS},
 	{"count", required_argument, NULL, OPTION_COUNT},
+	{"wait", no_argument, NULL, OPTION_WAIT},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
@@ -191,6 +195,9 @@ static void take_option(struct load *load, struct tls_options *tls, int option,
 		break;
 	case OPTION_COUNT:
 		load->count = whole(value);
+		break;
+	case OPTION_WAIT:
+		load->wait = true;
 		break;
 	case OPTION_JSON:
 		load->json = true;
