@@ -2,34 +2,17 @@
 """What does a connection hold that says nothing? Private memory of the proxy
 for each established TLS connection, a while after its last byte."""
 
-import subprocess
 import time
 
 from lab import machine, proxies, report, rig
 
 
-class Crowd:
-    """Connections that have each exchanged a kilobyte, and stay."""
-
-    def __init__(self, lab, proxy, count):
-        self.process = subprocess.Popen(
-            lab.load_command(proxy, "idle", "--connections", count),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"{proxy.name}: the connections do not stand")
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.stdout.read()
-        self.process.wait()
-
-
 def measure(lab, proxy_class, count, settle_s):
     """KiB for each, in a proxy that has just started."""
     proxy = lab.start(proxy_class, "terminate")
-    Crowd(lab, proxy, 20).end()  # what every proxy allocates once
+    rig.Crowd(lab, proxy, 20).end()  # what every proxy allocates once
     before = proxy.memory_kib()
-    crowd = Crowd(lab, proxy, count)
+    crowd = rig.Crowd(lab, proxy, count)
     at_once = proxy.memory_kib()
     time.sleep(settle_s)
     after = proxy.memory_kib()

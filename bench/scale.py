@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Does the cost stay what it is? CPU of millrace for the same work with one
-and two workers, for a request on 10 to 10,000 connections, and with 1 to
-1,000 listeners."""
-
-import statistics
+and two workers; for a request, for bytes and for one connection more, on 10 to
+10,000 connections; and with 1 to 1,000 listeners."""
 
 from lab import machine, proxies, report, rig
 
 MIB = 1 << 20
+PIECE = 1 << 16
 
 
 def workers(lab, result, rounds, total):
@@ -24,7 +23,15 @@ def workers(lab, result, rounds, total):
         lab.stop(proxy)
 
 
-def connections(lab, result, rounds, counts, requests):
+def beside(result, figure, proxy, counts):
+    """What the most cost beside the fewest, pair by pair."""
+    few, many = (result.figures[figure.format(count)][proxy.name]
+                 for count in (counts[0], counts[-1]))
+    result.note(f"{figure.format(counts[-1])}, {proxy.name}, beside {counts[0]}",
+                report.spoken(report.ratio_of(many, few)) + " x")
+
+
+def requests_on(lab, result, rounds, counts, requests):
     """A request each, in turn on so many connections. What the kernel's own
     state for them costs, which no cache holds, a plain relay tells."""
     running = [lab.start(proxy, "plain" if proxy is proxies.Relay else "terminate")
@@ -32,21 +39,43 @@ def connections(lab, result, rounds, counts, requests):
                              *proxies.chosen(proxies.NEEDED)[1:])]
     turns = [(count, proxy) for count in counts for proxy in running]
     for index, (count, proxy) in rig.turns(rounds, turns):
-        setup = lab.load(proxy, "requests", "--connections", count,
-                         "--count", 1)
         seen = lab.load(proxy, "requests", "--connections", count,
                         "--count", requests)
-        each = ((seen["cpu_seconds"] - setup["cpu_seconds"]) /
-                (requests - 1) * 1e6)
         result.add(f"requests, {count} connections, us", proxy.name, index,
-                   each, handshake_us=setup["cpu_seconds"] / count * 1e6,
-                   kernel=seen["kernel"])
+                   seen["cpu_seconds"] / requests * 1e6, kernel=seen["kernel"])
     for proxy in running:
-        few, many = (statistics.median(result.figures[
-            f"requests, {count} connections, us"][proxy.name])
-            for count in (counts[0], counts[-1]))
-        result.note(f"{proxy.name}, {counts[-1]} connections beside {counts[0]}",
-                    f"{many / few:.3f} x, {many - few:+.2f} us a request")
+        beside(result, "requests, {} connections, us", proxy, counts)
+        lab.stop(proxy)
+
+
+def bytes_on(lab, result, rounds, counts, total):
+    """The same gigabytes, in pieces of 64 KiB on each connection in turn."""
+    running = [lab.start(proxies.Millrace, "terminate"),
+               lab.start(proxies.Relay, "plain")]
+    turns = [(count, proxy) for count in counts for proxy in running]
+    for index, (count, proxy) in rig.turns(rounds, turns):
+        seen = lab.load(proxy, "bulk", "--connections", count, "--count",
+                        total // PIECE, "--size", PIECE)
+        result.add(f"bytes, {count} connections, s/GB", proxy.name, index,
+                   seen["cpu_seconds"] / (total / 1e9), kernel=seen["kernel"])
+    for proxy in running:
+        beside(result, "bytes, {} connections, s/GB", proxy, counts)
+        lab.stop(proxy)
+
+
+def new_beside(lab, result, rounds, counts, handshakes):
+    """A connection more, with its handshake and its end, where so many stand."""
+    running = {count: lab.start(proxies.Millrace, "terminate")
+               for count in counts}
+    crowds = [rig.Crowd(lab, proxy, count) for count, proxy in running.items()]
+    for index, count in rig.turns(rounds, list(counts)):
+        seen = lab.load(running[count], "handshakes", "--count", handshakes)
+        result.add(f"a connection beside {count}, us", "millrace", index,
+                   seen["cpu_seconds"] / handshakes * 1e6, kernel=seen["kernel"])
+    beside(result, "a connection beside {}, us", proxies.Millrace, counts)
+    for crowd in crowds:
+        crowd.end()
+    for proxy in running.values():
         lab.stop(proxy)
 
 
@@ -84,8 +113,14 @@ def main():
                       5000 if options.quick else 20000)
         if asked in "workers" and len(machine.cpus()) > 1:
             workers(lab, result, rounds, (128 if options.quick else 256) * MIB)
-        if asked in "connections":
-            connections(lab, result, rounds, counts,
+        ends = (counts[0], counts[-1])
+        if asked in "bytes":
+            bytes_on(lab, result, rounds, ends,
+                     (512 if options.quick else 2048) * MIB)
+        if asked in "new":
+            new_beside(lab, result, rounds, ends, 200 if options.quick else 600)
+        if asked in "requests":
+            requests_on(lab, result, rounds, counts,
                         10000 if options.quick else 40000)
     result.write()
 

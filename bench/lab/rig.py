@@ -163,6 +163,22 @@ def say(process, text):
         process.stdin.flush()
 
 
+class Crowd:
+    """Connections that have each exchanged a kilobyte, and stay."""
+
+    def __init__(self, lab, proxy, count):
+        self.process = subprocess.Popen(
+            lab.load_command(proxy, "idle", "--connections", count),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{proxy.name}: the connections do not stand")
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.stdout.read()
+        self.process.wait()
+
+
 def turns(count, items):
     """A B C, C B A, B C A, A C B, …: what drifts, drifts for all alike. Whoever
     ends a round begins the next, and finds its caches warm: each in turn."""

@@ -15,7 +15,7 @@ import millrace
 import ports
 import streams
 from millrace import cluster, listener
-from waiting import seconds
+from waiting import seconds, until
 
 # Neither engine has a part in it.
 pytestmark = pytest.mark.native
@@ -81,6 +81,28 @@ def test_failures_are_told(start, bench_origin, certs):
     other = load(run.address(), "requests", "--tls", "--ca",
                  certs.authority.pem, "--server-name", "elsewhere.test")
     assert other.returncode == 1, other.stdout
+
+
+def test_waits_for_its_word(start, bench_origin, certs):
+    """--wait: connections stand before a line, and until another."""
+    run = start([listener(certs.ecdsa.server_tls())],
+                [cluster(bench_origin)])
+    with subprocess.Popen(
+            [LOAD, ports.text(*run.address()), "requests", "--tls", "--json",
+             "--wait", "--connections", "3", "--count", "30"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as bench:
+        assert bench.stdout.readline() == "ready\n"
+        run.wait_stat("ssl.handshake", 3)
+        assert run.stat("downstream_cx_active") == 3
+        before = run.stat("millrace.rx_bytes")
+        bench.stdin.write("\n")
+        bench.stdin.flush()
+        assert json.loads(bench.stdout.readline())["count"] == 30
+        until(lambda: run.stat("millrace.rx_bytes") >= before + 30 * 40,
+              "the requests to be counted", 10)
+        assert run.stat("downstream_cx_active") == 3
+    assert bench.returncode == 0
+    run.wait_stat("downstream_cx_active", 0)
 
 
 def sent_to(peer, context, size):
