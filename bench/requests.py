@@ -68,7 +68,8 @@ def main():
             for proxy in running:
                 lab.stop(proxy)
     cost.write()
-    late.write()
+    if late.figures:
+        late.write()
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Report:
         self.proxies = proxies
         self.figures = {}  # case → proxy → [main figure, by round]
         self.rows = []
+        self.written = 0  # of rows
         self.settings = []
 
     def add(self, case, proxy, index, value, **beside):
@@ -59,6 +60,7 @@ class Report:
         self.rows.append((case, index, proxy, self.unit, f"{value:.6g}"))
         for metric, figure in beside.items():
             self.rows.append((case, index, proxy, metric, f"{figure:.6g}"))
+        self.write_rows()
         rig.progress(f"{self.question} {case}: round {index + 1}, {proxy} "
                      f"{value:.4g} {self.unit}")
 
@@ -98,21 +100,28 @@ class Report:
 
     # ---- what is written
 
-    def write(self):
+    def write_rows(self):
+        """As they come: who ends a run early keeps what there is."""
         self.options.out.mkdir(parents=True, exist_ok=True)
+        with open(self.csv_path(), "a" if self.written else "w",
+                  newline="") as out:
+            writer = csv.writer(out)
+            if not self.written:
+                for name, text in self.facts():
+                    out.write(f"# {name}: {text}\n")
+                writer.writerow(("case", "round", "proxy", "metric", "value"))
+            writer.writerows(self.rows[self.written:])
+        self.written = len(self.rows)
+
+    def csv_path(self):
+        return self.options.out / f"{self.question}.csv"
+
+    def write(self):
         rig.progress("")
-        self.write_csv()
+        self.written = 0  # with all that has been noted meanwhile
+        self.write_rows()
         self.print_table()
         self.plot()
-
-    def write_csv(self):
-        path = self.options.out / f"{self.question}.csv"
-        with open(path, "w", newline="") as out:
-            for name, text in self.facts():
-                out.write(f"# {name}: {text}\n")
-            writer = csv.writer(out)
-            writer.writerow(("case", "round", "proxy", "metric", "value"))
-            writer.writerows(self.rows)
 
     def print_table(self):
         print(f"\n{self.question}: {self.unit}, the median of the rounds")

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,8 @@ class Rig:
         self.tls_origin = self.start_tls_origin()
 
     def __enter__(self):
+        # Ended from outside, it leaves nobody running either.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         return self
 
     def __exit__(self, *_):
