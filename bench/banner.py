@@ -107,7 +107,7 @@ def main():
                 "server_first_wait: the default, 20 ms on loopback")
     with rig.Rig() as lab:
         for kind in FIRST_WORDS:
-            if (options.cases or "") in kind:
+            if options.cases in kind:
                 side_by_side(lab, result, kind, count)
     result.write()
 

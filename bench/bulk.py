@@ -50,10 +50,8 @@ def run_once(lab, proxy, way, connections, record, total):
             {"GB/s": gigabytes / seen["seconds"], "kernel": seen["kernel"]})
 
 
-def ask(lab, result, relay, case, mode, rounds, total):
+def ask(lab, result, relay, name, case, limited, rounds, total):
     kind, way, connections, record = case
-    called, limited = mode
-    name = name_of(*case) + called
     origin = None
     if record and kind == "originate":
         origin = lab.start_tls_origin("--record", record)
@@ -82,10 +80,11 @@ def main():
                 f"thread, TLS 1.3, {proxies.SUITE}, ECDSA P-256, pinned")
     with rig.Rig() as lab:
         relay = lab.start(proxies.Relay, "plain")
-        for mode in lab.modes(result):
-            for case in cases(options.quick, mode[1]):
-                if (options.cases or "") in name_of(*case) + mode[0]:
-                    ask(lab, result, relay, case, mode, rounds, total)
+        for called, limited in lab.modes(result):
+            for case in cases(options.quick, limited):
+                name = name_of(*case) + called
+                if options.cases in name:
+                    ask(lab, result, relay, name, case, limited, rounds, total)
     result.write()
 
 

@@ -114,7 +114,7 @@ def main():
     moves.note("settings", f"{total // MIB} MiB down on one connection a run; "
                f"{rounds} rounds, one worker, no TLS, veth, pinned")
     for kind in ("egress", "ingress"):
-        if (options.cases or "") not in kind:
+        if options.cases not in kind:
             continue
         with tempfile.TemporaryDirectory(prefix="millrace-bench-") as folder:
             world = worlds.World(None, folder)

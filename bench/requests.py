@@ -51,13 +51,16 @@ def main():
               f"rounds, one thread, TLS 1.3, {proxies.SUITE}, pinned")
     with rig.Rig() as lab:
         for called, limited in lab.modes(cost):
+            asked = {f"terminate {size}{called}": size
+                     for size in sizes(options.quick)}
+            asked = {name: size for name, size in asked.items()
+                     if options.cases in name}
+            if not asked:
+                continue
             running = [lab.start(proxies.Relay, "plain", limited=limited)]
             running += [lab.start(proxy, "terminate", limited=limited)
                         for proxy in chosen]
-            for size in sizes(options.quick):
-                name = f"terminate {size}{called}"
-                if (options.cases or "") not in name:
-                    continue
+            for name, size in asked.items():
                 highest = cost_and_rate(lab, cost, name, running, rounds,
                                         size, count)
                 if limited:

@@ -31,36 +31,37 @@ def beside(result, figure, proxy, counts):
                 report.spoken(report.ratio_of(many, few)) + " x")
 
 
+def on_each(lab, result, rounds, counts, chosen, figure, units, question,
+            *options):
+    """CPU for each of the units that the question moves, on each count of
+    connections in turn."""
+    running = [lab.start(proxy, "plain" if proxy is proxies.Relay else "terminate")
+               for proxy in chosen]
+    turns = [(count, proxy) for count in counts for proxy in running]
+    for index, (count, proxy) in rig.turns(rounds, turns):
+        seen = lab.load(proxy, question, "--connections", count, *options)
+        result.add(figure.format(count), proxy.name, index,
+                   seen["cpu_seconds"] / units, kernel=seen["kernel"])
+    for proxy in running:
+        beside(result, figure, proxy, counts)
+        lab.stop(proxy)
+
+
 def requests_on(lab, result, rounds, counts, requests):
     """A request each, in turn on so many connections. What the kernel's own
     state for them costs, which no cache holds, a plain relay tells."""
-    running = [lab.start(proxy, "plain" if proxy is proxies.Relay else "terminate")
-               for proxy in (proxies.Millrace, proxies.Relay,
-                             *proxies.chosen(proxies.NEEDED)[1:])]
-    turns = [(count, proxy) for count in counts for proxy in running]
-    for index, (count, proxy) in rig.turns(rounds, turns):
-        seen = lab.load(proxy, "requests", "--connections", count,
-                        "--count", requests)
-        result.add(f"requests, {count} connections, us", proxy.name, index,
-                   seen["cpu_seconds"] / requests * 1e6, kernel=seen["kernel"])
-    for proxy in running:
-        beside(result, "requests, {} connections, us", proxy, counts)
-        lab.stop(proxy)
+    on_each(lab, result, rounds, counts,
+            (proxies.Millrace, proxies.Relay,
+             *proxies.chosen(proxies.NEEDED)[1:]),
+            "requests, {} connections, us", requests / 1e6, "requests",
+            "--count", requests)
 
 
 def bytes_on(lab, result, rounds, counts, total):
     """The same gigabytes, in pieces of 64 KiB on each connection in turn."""
-    running = [lab.start(proxies.Millrace, "terminate"),
-               lab.start(proxies.Relay, "plain")]
-    turns = [(count, proxy) for count in counts for proxy in running]
-    for index, (count, proxy) in rig.turns(rounds, turns):
-        seen = lab.load(proxy, "bulk", "--connections", count, "--count",
-                        total // PIECE, "--size", PIECE)
-        result.add(f"bytes, {count} connections, s/GB", proxy.name, index,
-                   seen["cpu_seconds"] / (total / 1e9), kernel=seen["kernel"])
-    for proxy in running:
-        beside(result, "bytes, {} connections, s/GB", proxy, counts)
-        lab.stop(proxy)
+    on_each(lab, result, rounds, counts, (proxies.Millrace, proxies.Relay),
+            "bytes, {} connections, s/GB", total / 1e9, "bulk",
+            "--count", total // PIECE, "--size", PIECE)
 
 
 def new_beside(lab, result, rounds, counts, handshakes):
@@ -105,7 +106,7 @@ def main():
     result = report.Report("scale", "CPU", options, proxies.chosen(proxies.NEEDED))
     result.note("settings", f"{rounds} rounds; with two workers the load "
                 "shares a CPU with one of them")
-    asked = options.cases or ""
+    asked = options.cases
     with rig.Rig() as lab:
         if asked in "listeners":
             listeners(lab, result, rounds,

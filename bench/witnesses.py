@@ -93,7 +93,7 @@ def main():
                 "pinned; done: how many in that time, or gigabytes")
     with rig.Rig() as lab:
         for case in CASES:
-            if (options.cases or "") in case[0]:
+            if options.cases in case[0]:
                 ask(lab, result, case, rounds, seconds)
     result.write()
 

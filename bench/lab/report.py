@@ -9,6 +9,10 @@ import sys
 
 from lab import machine, rig
 
+# Of a run, more is better.
+RATES = ("rate", "GB/s")
+NO_PEERS = ("millrace", "floor", "relay")
+
 
 def interval(values):
     """Of the median, 95 %: by order alone, whatever the distribution is.
@@ -34,11 +38,6 @@ def spoken(ratio):
     if bounds:
         text += f" (95 %: {bounds[0]:.3f} to {bounds[1]:.3f})"
     return text
-
-
-# Of a run, more is better.
-RATES = ("rate", "GB/s")
-NO_PEERS = ("millrace", "floor", "relay")
 
 
 class Report:

@@ -131,9 +131,8 @@ class Rig:
     def load(self, proxy, question, *options):
         """What the load saw, the CPU seconds that it cost the proxy, and the
         kernel's share of them. Where connections carry something, what they
-        cost themselves stands apart (setup_seconds)."""
+        cost themselves is not in it."""
         carries = question in ("bulk", "requests")
-        began = proxy.cpu_seconds()
         command = self.load_command(proxy, question, *options,
                                     *(["--wait"] if carries else []))
         with subprocess.Popen(command, stdin=subprocess.PIPE,
@@ -146,15 +145,14 @@ class Rig:
             if carries:
                 say(process, "\n")
             result = process.stdout.readline()
-            after = proxy.cpu_seconds()
+            spent = proxy.cpu_seconds() - before
+            user, system = (now - was for now, was in
+                            zip(proxy.clock_ticks(), (user, system)))
             _, errors = process.communicate()
         if process.returncode:
             raise RuntimeError(f"{proxy.name}: {errors.strip()}")
         seen = json.loads(result)
-        seen["cpu_seconds"] = after - before
-        seen["setup_seconds"] = before - began
-        user, system = (now - was for now, was in
-                        zip(proxy.clock_ticks(), (user, system)))
+        seen["cpu_seconds"] = spent
         seen["kernel"] = system / max(1, user + system)
         return seen
 
@@ -205,7 +203,8 @@ def options(description):
                         help="few rounds and cases; no basis for a claim")
     parser.add_argument("--rounds", type=int, help="instead of 16")
     parser.add_argument("--peers", help="a,b,… instead of all")
-    parser.add_argument("--cases", help="only those whose name has this in it")
+    parser.add_argument("--cases", default="",
+                        help="only those whose name has this in it")
     parser.add_argument("--out", type=pathlib.Path,
                         default=proxies.BUILD / "bench", metavar="FOLDER")
     chosen = parser.parse_args()

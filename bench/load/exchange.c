@@ -214,6 +214,12 @@ static void exchange(struct run *run)
 		result->bytes += run->clients[i].bytes;
 }
 
+static void say_ready(void)
+{
+	printf("ready\n");
+	fflush(stdout);
+}
+
 /* Whoever measures tells what connections cost from what they carry: it says
  * when to begin, and when its figures are taken and all may end. */
 static void await_line(void)
@@ -233,8 +239,7 @@ static uint64_t run_question(const struct load *load, const char *question,
 
 	set_up(&run, load, size);
 	if (load->wait) {
-		printf("ready\n");
-		fflush(stdout);
+		say_ready();
 		await_line();
 	}
 	exchange(&run);
@@ -287,8 +292,7 @@ uint64_t load_idle(const struct load *load)
 	set_up(&run, &idle, REQUEST_SIZE);
 	exchange(&run);
 	if (!run.result->failed) {
-		printf("ready\n");
-		fflush(stdout);
+		say_ready();
 		loop_watch(&run.loop, &input, EPOLLIN);
 	}
 	while (!run.result->failed && input.fd >= 0)
