@@ -14,7 +14,7 @@
 CC := gcc
 BUILD ?= build
 PACKAGES := openssl liburing yaml-0.1 libmicrohttpd libsystemd libmnl libbpf \
-	libcares jansson libcap-ng libseccomp
+	libcares jansson libcap-ng libseccomp libsodium
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
 	-Wundef -Wvla -Wformat=2 -Wformat-security -Wnull-dereference \

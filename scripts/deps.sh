@@ -8,7 +8,7 @@ set -eu
 
 build='gcc make pkg-config libc6-dev libssl-dev liburing-dev libyaml-dev
 libmicrohttpd-dev libc-ares-dev libsystemd-dev libmnl-dev libjansson-dev
-libbpf-dev libelf-dev zlib1g-dev libcap-ng-dev libseccomp-dev
+libbpf-dev libelf-dev zlib1g-dev libcap-ng-dev libseccomp-dev libsodium-dev
 clang llvm bpftool openssl curl jq python3 iproute2'
 [ "$(dpkg --print-architecture)" != amd64 ] || build="$build libipsec-mb-dev"
 tests='libcmocka-dev python3-pytest python3-pytest-rerunfailures python3-yaml

@@ -12,6 +12,7 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 
+#include "tls/provider.h"
 #include "tls/schedule.h"
 
 #define OUT_MAX 1024
@@ -84,7 +85,7 @@ static void assert_same(struct question *question, size_t size)
 	uint8_t theirs[OUT_MAX], ours[OUT_MAX];
 
 	assert_true(ask("provider=default", question, theirs, size) == 1);
-	assert_true(ask(SCHEDULE_PROPERTIES, question, ours, size) == 1);
+	assert_true(ask(PROVIDER_PROPERTIES, question, ours, size) == 1);
 	assert_memory_equal(ours, theirs, size);
 }
 
@@ -124,17 +125,17 @@ static void test_told(void **state)
 	question.key_size = question.data_size = question.hash_size;
 	schedule_follow(&secrets);
 	question.label = "c ap traffic";
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, client, 32), 1);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, client, 32), 1);
 	question.label = "s ap traffic";
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, server, 32), 1);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, server, 32), 1);
 	question.label = "c hs traffic";
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, other, 32), 1);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, other, 32), 1);
 	schedule_follow(NULL);
 	assert_memory_equal(secrets.client, client, 32);
 	assert_memory_equal(secrets.server, server, 32);
 	question.label = "c ap traffic";
 	question.key[0] ^= 1;
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, other, 32), 1);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, other, 32), 1);
 	assert_memory_equal(secrets.client, client, 32);
 }
 
@@ -144,21 +145,21 @@ static void test_refuses(void **state)
 	uint8_t out[OUT_MAX];
 
 	(void)state;
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, out, 32), 0);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, out, 32), 0);
 	question.key_size = question.hash_size - 1;
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, out, 32), 0);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, out, 32), 0);
 	question.key_size = question.hash_size;
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, out, 32), 1);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, out, 32), 1);
 	question.digest = "SHA2-512";
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, out, 32), 0);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, out, 32), 0);
 	question = any(EVP_KDF_HKDF_MODE_EXTRACT_ONLY, 0);
-	assert_int_equal(ask(SCHEDULE_PROPERTIES, &question, out, 31), 0);
+	assert_int_equal(ask(PROVIDER_PROPERTIES, &question, out, 31), 0);
 }
 
 static int offer(void **state)
 {
 	(void)state;
-	return schedule_offer() ? 0 : -1;
+	return provider_offer() ? 0 : -1;
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 #include <openssl/err.h>
 
 #include "tls/handshake.h"
-#include "tls/schedule.h"
+#include "tls/provider.h"
 #include "tls/select.h"
 #include "tls/ticket_data.h"
 #include "tls/verify.h"
@@ -111,7 +111,7 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *size,
 static SSL_CTX *ctx_new(const SSL_METHOD *method)
 {
 	return SSL_CTX_new_ex(
-		NULL, schedule_offer() ? SCHEDULE_PROPERTIES : NULL, method);
+		NULL, provider_offer() ? PROVIDER_PROPERTIES : NULL, method);
 }
 
 /* A session is resumed only under the demands that it was made under. */

@@ -10,6 +10,7 @@
 #include "tls/ctx.h"
 #include "tls/engine_user.h"
 #include "tls/names.h"
+#include "tls/provider.h"
 #include "tls/schedule.h"
 #include "tls/ticket_data.h"
 
@@ -49,7 +50,7 @@ static int unhex(const char *text, uint8_t *out, size_t size)
 	return (int)size;
 }
 
-/* Where the schedule is not ours (schedule.h): the only way that OpenSSL 3.0
+/* Where the schedule is not ours (provider.h): the only way that OpenSSL 3.0
  * has to tell TLS 1.3's traffic secrets (NSS key log format). */
 static void take_secret(const SSL *ssl, const char *line)
 {
@@ -71,7 +72,7 @@ static int handshake_new(SSL_CTX *ctx, bool server, struct tls_handshake **ret)
 
 	if (!handshake)
 		return -ENOMEM;
-	if (!schedule_offer())
+	if (!provider_offer())
 		SSL_CTX_set_keylog_callback(ctx, take_secret);
 	handshake->ssl = SSL_new(ctx);
 	handshake->in = BIO_new(BIO_s_mem());

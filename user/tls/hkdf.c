@@ -6,7 +6,6 @@
 #include "tls/hkdf.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <string.h>
 
@@ -62,15 +61,16 @@ static void pad_with(struct digest *digest, enum tls_hash hash,
 		     const uint8_t *key, uint8_t pad)
 {
 	uint8_t block[BLOCK_MAX];
+	size_t key_size = tls_hash_size(hash);
 	size_t block_size =
 		hash == TLS_HASH_SHA384 ? SHA512_CBLOCK : SHA256_CBLOCK;
 
-	memset(block, pad, block_size);
-	for (size_t i = 0; i < tls_hash_size(hash); i++)
-		block[i] ^= key[i];
+	for (size_t i = 0; i < key_size; i++)
+		block[i] = key[i] ^ pad;
+	memset(block + key_size, pad, block_size - key_size);
 	digest_begin(digest, hash);
 	digest_add(digest, block, block_size);
-	OPENSSL_cleanse(block, sizeof(block));
+	explicit_bzero(block, sizeof(block));
 }
 
 static void hmac_begin(struct hmac *hmac, enum tls_hash hash,
@@ -98,7 +98,7 @@ int hkdf_extract(enum tls_hash hash, const uint8_t *salt, const uint8_t *input,
 	hmac_begin(&hmac, hash, salt ? salt : zeros);
 	digest_add(&hmac.inner, input, input_size);
 	hmac_end(&hmac, ret_secret);
-	OPENSSL_cleanse(&hmac, sizeof(hmac));
+	explicit_bzero(&hmac, sizeof(hmac));
 	return 0;
 }
 
@@ -109,13 +109,14 @@ static void expand(enum tls_hash hash, const uint8_t *secret,
 {
 	size_t hash_size = tls_hash_size(hash);
 	uint8_t block[TLS_SECRET_MAX];
-	struct hmac keyed, hmac;
+	struct hmac hmac;
 
-	hmac_begin(&keyed, hash, secret);
+	/* TLS takes one block at most: to keep the keyed state for a second one
+	 * would cost more than it saves. */
 	for (uint8_t counter = 1; size; counter++) {
 		size_t take = size < hash_size ? size : hash_size;
 
-		hmac = keyed;
+		hmac_begin(&hmac, hash, secret);
 		if (counter > 1)
 			digest_add(&hmac.inner, block, hash_size);
 		digest_add(&hmac.inner, info, info_size);
@@ -125,9 +126,8 @@ static void expand(enum tls_hash hash, const uint8_t *secret,
 		out += take;
 		size -= take;
 	}
-	OPENSSL_cleanse(block, sizeof(block));
-	OPENSSL_cleanse(&keyed, sizeof(keyed));
-	OPENSSL_cleanse(&hmac, sizeof(hmac));
+	explicit_bzero(block, sizeof(block));
+	explicit_bzero(&hmac, sizeof(hmac));
 }
 
 int hkdf_expand_label(enum tls_hash hash, const uint8_t *secret,

@@ -6,23 +6,18 @@
 #include <openssl/crypto.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
-#include <openssl/provider.h>
-#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
 #include "tls/hkdf.h"
 
-#define NAME "millrace"
-#define KDF_NAME "TLS13-KDF"
 #define PREFIX "tls13 "
 #define CLIENT_LABEL "c ap traffic"
 #define SERVER_LABEL "s ap traffic"
 
 static _Thread_local struct schedule_secrets *followed;
-static pthread_once_t offering = PTHREAD_ONCE_INIT;
-static bool offered;
 
 void schedule_follow(struct schedule_secrets *secrets)
 {
@@ -162,7 +157,7 @@ static int derive(void *context, unsigned char *out, size_t size,
 	return 0;
 }
 
-/* ---- the provider (provider-base(7)) */
+/* ---- as OpenSSL calls it (provider-kdf(7)) */
 
 /* All that a derivation needs comes with it: there is nothing to keep. */
 static void *context_new(void *provider)
@@ -181,59 +176,10 @@ static int context_set(void *context, const OSSL_PARAM params[])
 	return params == NULL || params->key == NULL;
 }
 
-static const OSSL_DISPATCH kdf[] = {
+const OSSL_DISPATCH schedule_kdf[] = {
 	{OSSL_FUNC_KDF_NEWCTX, (void (*)(void))context_new},
 	{OSSL_FUNC_KDF_FREECTX, (void (*)(void))context_free},
 	{OSSL_FUNC_KDF_SET_CTX_PARAMS, (void (*)(void))context_set},
 	{OSSL_FUNC_KDF_DERIVE, (void (*)(void))derive},
 	{0, NULL},
 };
-
-static const OSSL_ALGORITHM kdfs[] = {
-	{KDF_NAME, "provider=" NAME ",millrace.schedule=yes", kdf, NULL},
-	{NULL, NULL, NULL, NULL},
-};
-
-static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
-{
-	(void)provider;
-	*no_cache = 0;
-	return operation == OSSL_OP_KDF ? kdfs : NULL;
-}
-
-static const OSSL_DISPATCH functions[] = {
-	{OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query},
-	{0, NULL},
-};
-
-static int init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
-		const OSSL_DISPATCH **ret_functions, void **ret_provider)
-{
-	(void)in;
-	*ret_functions = functions;
-	*ret_provider = (void *)(uintptr_t)core;
-	return 1;
-}
-
-static void offer(void)
-{
-	/* For as long as the process lives. */
-	static OSSL_PROVIDER *loaded;
-	EVP_KDF *found = NULL;
-
-	/* Those that are loaded of themselves stay. */
-	if (OSSL_PROVIDER_add_builtin(NULL, NAME, init) == 1)
-		loaded = OSSL_PROVIDER_try_load(NULL, NAME, 1);
-	if (loaded)
-		found = EVP_KDF_fetch(NULL, KDF_NAME, SCHEDULE_PROPERTIES);
-	offered = found &&
-		  strcmp(OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(found)),
-			 NAME) == 0;
-	EVP_KDF_free(found);
-}
-
-bool schedule_offer(void)
-{
-	pthread_once(&offering, offer);
-	return offered;
-}

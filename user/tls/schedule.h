@@ -11,7 +11,7 @@
 #ifndef MILLRACE_TLS_SCHEDULE_H
 #define MILLRACE_TLS_SCHEDULE_H
 
-#include <stdbool.h>
+#include <openssl/core.h>
 #include <stdint.h>
 
 #include "tls/keys.h"
@@ -21,15 +21,9 @@ struct schedule_secrets {
 	uint8_t server[TLS_SECRET_MAX];
 };
 
-/* For SSL_CTX_new_ex(): with these properties OpenSSL prefers what is here. */
-#define SCHEDULE_PROPERTIES "?millrace.schedule=yes"
+#define SCHEDULE_NAME "TLS13-KDF"
 
-/*
- * Makes it known to OpenSSL, once in a process. false: this host's OpenSSL is
- * configured to take its algorithms from elsewhere (FIPS), or too old; the
- * key log is then the only way to learn a secret.
- */
-bool schedule_offer(void);
+extern const OSSL_DISPATCH schedule_kdf[];
 
 /* Until it is called anew, what this thread derives for the application goes
  * here; NULL: nowhere. */
