@@ -10,7 +10,6 @@
 #include <string.h>
 /* cmocka.h needs those above first */
 #include <cmocka.h>
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>

@@ -239,52 +239,30 @@ const OSSL_DISPATCH x25519_keys[] = {
 
 /* ---- the exchange */
 
-/* Copies: a key may be freed before what is done with it. */
-struct exchange {
-	bool has_own;
-	bool has_peer;
-	uint8_t private[SIZE];
-	uint8_t peer[SIZE];
-};
-
-static void *exchange_new(void *provider)
-{
-	(void)provider;
-	return calloc(1, sizeof(struct exchange));
-}
-
-static void exchange_free(void *data)
-{
-	struct exchange *exchange = data;
-
-	if (!exchange)
-		return;
-	OPENSSL_cleanse(exchange->private, sizeof(exchange->private));
-	free(exchange);
-}
-
+/* It is a key too, whose private part is ours and whose public one is the
+ * peer's. Copies: either may be freed before what is done with it. */
 static int exchange_own(void *data, void *own, const OSSL_PARAM params[])
 {
-	struct exchange *exchange = data;
+	struct key *exchange = data;
 	const struct key *key = own;
 
 	(void)params;
 	if (!key || !key->has_private)
 		return 0;
 	memcpy(exchange->private, key->private, SIZE);
-	exchange->has_own = true;
+	exchange->has_private = true;
 	return 1;
 }
 
 static int exchange_peer(void *data, void *peer)
 {
-	struct exchange *exchange = data;
+	struct key *exchange = data;
 	const struct key *key = peer;
 
 	if (!key || !key->has_public)
 		return 0;
-	memcpy(exchange->peer, key->public, SIZE);
-	exchange->has_peer = true;
+	memcpy(exchange->public, key->public, SIZE);
+	exchange->has_public = true;
 	return 1;
 }
 
@@ -292,21 +270,21 @@ static int exchange_peer(void *data, void *peer)
 static int derive(void *data, unsigned char *secret, size_t *ret_size,
 		  size_t room)
 {
-	struct exchange *exchange = data;
+	const struct key *exchange = data;
 
-	if (!exchange->has_own || !exchange->has_peer)
+	if (!exchange->has_private || !exchange->has_public)
 		return 0;
 	if (secret && (room < SIZE ||
 		       crypto_scalarmult_curve25519(secret, exchange->private,
-						    exchange->peer) != 0))
+						    exchange->public) != 0))
 		return 0;
 	*ret_size = SIZE;
 	return 1;
 }
 
 const OSSL_DISPATCH x25519_exchange[] = {
-	{OSSL_FUNC_KEYEXCH_NEWCTX, FUNCTION(exchange_new)},
-	{OSSL_FUNC_KEYEXCH_FREECTX, FUNCTION(exchange_free)},
+	{OSSL_FUNC_KEYEXCH_NEWCTX, FUNCTION(key_new)},
+	{OSSL_FUNC_KEYEXCH_FREECTX, FUNCTION(key_free)},
 	{OSSL_FUNC_KEYEXCH_INIT, FUNCTION(exchange_own)},
 	{OSSL_FUNC_KEYEXCH_SET_PEER, FUNCTION(exchange_peer)},
 	{OSSL_FUNC_KEYEXCH_DERIVE, FUNCTION(derive)},

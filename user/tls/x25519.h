@@ -2,7 +2,7 @@
 /*
  * x25519: the key exchange that nearly every client asks for (RFC 7748, RFC
  * 8446 section 7.4.2), for OpenSSL (provider-keymgmt(7), provider-keyexch(7)),
- * by libsodium. Its own takes a third longer (bench/README.md).
+ * by libsodium. OpenSSL's own takes longer (bench/README.md).
  *
  * Only what a handshake asks of it is here: a key cannot be imported, exported
  * or read from a file.
