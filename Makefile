@@ -79,7 +79,7 @@ skeletons: $(SKELETONS)
 
 # The daemon with a ring that misbehaves (tests/fault), for the tests alone.
 WRAPPED := ring_accept ring_connect ring_recv ring_recv_select ring_send \
-	ring_wait buf_take engine_kernel_install
+	ring_wait buf_take engine_kernel_attach engine_kernel_install
 $(BUILD)/fault/millrace: $(OBJECTS) $(BUILD)/user/main.o \
 		$(BUILD)/tests/fault/ring_fault.o
 	@mkdir -p $(@D)

@@ -135,3 +135,26 @@ def test_a_new_key_is_asked_of_a_kernel_that_has_none(start, origin, certs, peer
         assert int(client["updates_received"]) > 0
     else:
         orderly_close(run, client, "ingress")
+
+
+if millrace.ENGINE == "kernel":
+    def test_a_kernel_without_tls_is_not_asked_each_time(start, origin, certs):
+        """One answer holds for ten seconds; then a module that was loaded
+        meanwhile is found."""
+        app = origin(origins.echo)
+        run = begin(start, "no_ulp=3", [listener(certs.ecdsa.server_tls())],
+                    [cluster(app.address)], engine="auto", workers=1)
+        run.fallback_expected = True
+        context = streams.client_context(certs)
+
+        def without():
+            """Of how many directions the kernel has not been asked for keys,
+            after one connection more."""
+            caller = streams.dial(run.address(), context)
+            streams.exchange(caller, Payload(1, 1000)).assert_is(Payload(1, 1000))
+            caller.close()
+            return run.stat("millrace.fallback.no_ulp")
+
+        first = until(without, "a kernel without TLS", 10)
+        assert [without() - first for _ in range(20)] == list(range(2, 42, 2))
+        until(lambda: without() == without(), "a kernel that has it", 30)

@@ -30,9 +30,10 @@
 	F(SEND_RESET, "send_reset")	  /* ECONNRESET from a send */    \
 	F(RECV_RESET, "recv_reset")	  /* ECONNRESET from a receive */ \
 	F(NO_MEMORY, "no_memory")	  /* no buffer to be had */       \
-	F(NO_TX, "no_tx") /* the kernel takes no key to send */           \
 	F(POLL, "poll")	  /* waits by poll(2), see there */               \
-	F(NO_RX, "no_rx") /* ... none to receive */
+	F(NO_TX, "no_tx") /* the kernel takes no key to send */           \
+	F(NO_RX, "no_rx") /* ... none to receive */                       \
+	F(NO_ULP, "no_ulp")		  /* ... has no TLS */
 
 enum fault {
 #define FAULT_ENUM(name, word) FAULT_##name,
@@ -88,6 +89,8 @@ int __real_engine_kernel_install(int fd, enum engine_kernel_side side,
 				 const struct tls_direction *direction);
 int __wrap_engine_kernel_install(int fd, enum engine_kernel_side side,
 				 const struct tls_direction *direction);
+int __real_engine_kernel_attach(int fd);
+int __wrap_engine_kernel_attach(int fd);
 
 __attribute__((constructor)) static void read_faults(void)
 {
@@ -244,4 +247,10 @@ int __wrap_engine_kernel_install(int fd, enum engine_kernel_side side,
 	return strikes(side == ENGINE_KERNEL_TX ? FAULT_NO_TX : FAULT_NO_RX)
 		       ? -EBUSY
 		       : __real_engine_kernel_install(fd, side, direction);
+}
+
+int __wrap_engine_kernel_attach(int fd)
+{
+	return strikes(FAULT_NO_ULP) ? -ENOENT
+				     : __real_engine_kernel_attach(fd);
 }

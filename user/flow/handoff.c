@@ -13,6 +13,8 @@
 #include "flow/worker.h"
 #include "tls/engine_kernel.h"
 
+#define NO_ULP_MS 10000
+
 static enum config_engine engine_wanted(const struct conn *conn,
 					const struct side *side)
 {
@@ -35,6 +37,20 @@ static void refuse(struct conn *conn, struct side *side, const char *why)
 	conn_end(conn, CONN_ENGINE_UNAVAILABLE);
 }
 
+/* For each question a kernel without TLS may start modprobe, which the thread
+ * waits for: one answer holds for all connections of the next seconds. */
+static int attach(struct worker *worker, int fd)
+{
+	int r;
+
+	if (worker->now_ms < worker->no_ulp_until_ms)
+		return -ENOENT;
+	r = engine_kernel_attach(fd);
+	if (r == -ENOENT)
+		worker->no_ulp_until_ms = worker->now_ms + NO_ULP_MS;
+	return r;
+}
+
 void handoff_prepare(struct conn *conn, struct side *side)
 {
 	enum config_engine wanted = engine_wanted(conn, side);
@@ -49,7 +65,7 @@ void handoff_prepare(struct conn *conn, struct side *side)
 		side->fallback = FALLBACK_REKEY;
 		return;
 	}
-	r = engine_kernel_attach(side->fd);
+	r = attach(conn->worker, side->fd);
 	if (!r)
 		return;
 	/* Such a peer never gets to the end of its handshake: what it did is

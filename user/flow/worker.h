@@ -30,6 +30,7 @@ struct worker {
 	unsigned int index;
 	struct access_lane *access; /* set before worker_start() */
 	bool kernel_rekey;	    /* as probed at start */
+	uint64_t no_ulp_until_ms;   /* this kernel has no TLS, until asked again */
 	struct ring ring;
 	struct bufs bufs;
 	struct wheel wheel;
