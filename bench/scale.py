@@ -7,6 +7,7 @@ from lab import machine, proxies, report, rig
 
 MIB = 1 << 20
 PIECE = 1 << 16
+PIECES_RATE = 4000
 
 
 def workers(lab, result, rounds, total):
@@ -58,10 +59,16 @@ def requests_on(lab, result, rounds, counts, requests):
 
 
 def bytes_on(lab, result, rounds, counts, total):
-    """The same gigabytes, in pieces of 64 KiB on each connection in turn."""
-    on_each(lab, result, rounds, counts, (proxies.Millrace, proxies.Relay),
-            "bytes, {} connections, s/GB", total / 1e9, "bulk",
-            "--count", total // PIECE, "--size", PIECE)
+    """The same gigabytes, in pieces of 64 KiB on each connection in turn: as
+    many at once as there are connections, and so many a second."""
+    pieces = total // PIECE
+    both = (proxies.Millrace, proxies.Relay)
+    on_each(lab, result, rounds, counts, both, "bytes, {} connections, s/GB",
+            total / 1e9, "bulk", "--count", pieces, "--size", PIECE)
+    on_each(lab, result, rounds, counts, both,
+            f"bytes at {PIECES_RATE}/s, {{}} connections, s/GB", total / 1e9,
+            "requests", "--count", pieces, "--size", PIECE,
+            "--rate", PIECES_RATE)
 
 
 def new_beside(lab, result, rounds, counts, handshakes):
