@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -86,6 +87,35 @@ def test_idle_ones_hold_no_buffer(start, origin, certs):
     callers += [one() for _ in range(count)]
     each = (run.rss_mib() - before) * 1024 / count
     assert each < 48, f"{each} KiB"
+    for caller in callers:
+        caller.close()
+
+
+@pytest.mark.many
+@pytest.mark.native
+def test_a_crowd_leaves_its_memory(start, origin, certs):
+    """What many need at the same moment is given back when they are quiet,
+    though all of them stay."""
+    app = origin(origins.echo)
+    run = start([listener(certs.ecdsa.server_tls())], [cluster(app.address)], workers=1)
+    context = streams.client_context(certs)
+    callers = [streams.dial(run.address(), context) for _ in range(AT_ONCE // 10)]
+    payload = Payload(5, 1 << 16)
+    before = run.rss_mib()
+
+    run.process.send_signal(signal.SIGSTOP)
+    for caller in callers:
+        caller.send(payload.at(0))
+    run.process.send_signal(signal.SIGCONT)
+    for caller in callers:
+        streams.exchange(caller, finish=False,
+                         expect=payload.size).assert_is(payload, "open")
+    most = run.rss_mib()
+    # ASan keeps what was freed.
+    if "SANITIZE" not in os.environ:
+        assert most - before > 8, "so few buffers prove nothing"
+        until(lambda: run.rss_mib() - before < (most - before) / 3,
+              f"{most - before:.0f} MiB given back", 20)
     for caller in callers:
         caller.close()
 

@@ -21,19 +21,19 @@
 #include "io/ring.h"
 #include "tls/engine_kernel.h"
 
-#define FAULTS(F)                                                         \
-	F(SHORT, "short")		  /* a few bytes per call */      \
-	F(NOBUFS, "nobufs")		  /* ENOBUFS from a receive */    \
-	F(EMFILE, "emfile")		  /* EMFILE from an accept */     \
-	F(ACCEPT_NOBUFS, "accept_nobufs") /* ENOBUFS from an accept */    \
-	F(CONNECT, "connect")		  /* ECONNREFUSED */              \
-	F(SEND_RESET, "send_reset")	  /* ECONNRESET from a send */    \
-	F(RECV_RESET, "recv_reset")	  /* ECONNRESET from a receive */ \
-	F(NO_MEMORY, "no_memory")	  /* no buffer to be had */       \
-	F(POLL, "poll")	  /* waits by poll(2), see there */               \
-	F(NO_TX, "no_tx") /* the kernel takes no key to send */           \
-	F(NO_RX, "no_rx") /* ... none to receive */                       \
-	F(NO_ULP, "no_ulp")		  /* ... has no TLS */
+#define FAULTS(F)                                                           \
+	F(SHORT, "short")		  /* a few bytes per call */        \
+	F(NOBUFS, "nobufs")		  /* ENOBUFS from a receive */      \
+	F(EMFILE, "emfile")		  /* EMFILE from an accept */       \
+	F(ACCEPT_NOBUFS, "accept_nobufs") /* ENOBUFS from an accept */      \
+	F(CONNECT, "connect")		  /* ECONNREFUSED */                \
+	F(SEND_RESET, "send_reset")	  /* ECONNRESET from a send */      \
+	F(RECV_RESET, "recv_reset")	  /* ECONNRESET from a receive */   \
+	F(NO_MEMORY, "no_memory")	  /* no buffer to be had */         \
+	F(POLL, "poll")			  /* waits by poll(2), see there */ \
+	F(NO_TX, "no_tx")   /* the kernel takes no key to send */           \
+	F(NO_RX, "no_rx")   /* ... none to receive */                       \
+	F(NO_ULP, "no_ulp") /* ... has no TLS */
 
 enum fault {
 #define FAULT_ENUM(name, word) FAULT_##name,

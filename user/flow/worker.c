@@ -21,6 +21,7 @@
 
 #define RING_ENTRIES 1024
 #define WAIT_MS_MAX 1000
+#define TRIM_MS 5000
 #define SLICE_NS 100000 /* the shortest that the kernel grants */
 
 enum {
@@ -206,6 +207,14 @@ static void run(struct worker *worker)
 	atomic_store(&worker->turns, 0);
 }
 
+static void trim(struct timer *timer)
+{
+	struct worker *worker = list_entry(timer, struct worker, trim);
+
+	bufs_trim(&worker->bufs);
+	timer_arm(&worker->wheel, timer, worker->now_ms + TRIM_MS);
+}
+
 static int set_up(struct worker *worker, struct err *err)
 {
 	int r = ring_init(&worker->ring, RING_ENTRIES, err);
@@ -222,6 +231,8 @@ static int set_up(struct worker *worker, struct err *err)
 	}
 	worker->now_ms = clock_now_ms();
 	wheel_init(&worker->wheel, worker->now_ms);
+	timer_init(&worker->trim, trim);
+	trim(&worker->trim);
 	ahead_init(&worker->ahead);
 	peers_init(&worker->peers);
 	resume_init(&worker->resume);

@@ -30,9 +30,10 @@ struct worker {
 	unsigned int index;
 	struct access_lane *access; /* set before worker_start() */
 	bool kernel_rekey;	    /* as probed at start */
-	uint64_t no_ulp_until_ms;   /* this kernel has no TLS, until asked again */
+	uint64_t no_ulp_until_ms;   /* no TLS in the kernel: asked again then */
 	struct ring ring;
 	struct bufs bufs;
+	struct timer trim; /* of bufs */
 	struct wheel wheel;
 	struct tls_aead *aead;
 	struct ahead ahead;

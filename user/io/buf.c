@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,11 @@
 
 static uint8_t *fresh(struct bufs *bufs)
 {
-	if (bufs->spare_count)
-		return bufs->spare[--bufs->spare_count];
-	return malloc(BUF_SIZE);
+	if (!bufs->spare_count)
+		return malloc(BUF_SIZE);
+	if (--bufs->spare_count < bufs->spare_least)
+		bufs->spare_least = bufs->spare_count;
+	return bufs->spare[bufs->spare_count];
 }
 
 /* An id whose buffer went to a connection gets another one. Where memory is
@@ -97,6 +100,13 @@ uint8_t *buf_claim(struct bufs *bufs, unsigned int flags)
 	return buf;
 }
 
+static void discard(struct bufs *bufs, uint8_t *buf)
+{
+	OPENSSL_cleanse(buf, BUF_SIZE);
+	free(buf);
+	bufs->freed = true;
+}
+
 void buf_give(struct bufs *bufs, uint8_t *buf)
 {
 	if (!buf)
@@ -114,6 +124,28 @@ void buf_give(struct bufs *bufs, uint8_t *buf)
 		bufs->spare[bufs->spare_count++] = buf;
 		return;
 	}
-	OPENSSL_cleanse(buf, BUF_SIZE);
-	free(buf);
+	discard(bufs, buf);
+}
+
+void bufs_trim(struct bufs *bufs)
+{
+	/* More come back than are kept, and will be wanted again. */
+	bool crowded = bufs->freed;
+	unsigned int unused = bufs->spare_least > BUF_SPARE_MIN
+				      ? bufs->spare_least - BUF_SPARE_MIN
+				      : 0;
+
+	/* Taken from the end: those at the front are in no cache any more. */
+	for (unsigned int i = 0; i < unused; i++)
+		discard(bufs, bufs->spare[i]);
+	bufs->spare_count -= unused;
+	memmove(bufs->spare, bufs->spare + unused,
+		bufs->spare_count * sizeof(bufs->spare[0]));
+	bufs->loose = bufs->loose || bufs->freed;
+	if (bufs->loose && !crowded) {
+		malloc_trim(0);
+		bufs->loose = false;
+	}
+	bufs->spare_least = bufs->spare_count;
+	bufs->freed = false;
 }

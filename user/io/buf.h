@@ -24,6 +24,7 @@
 #define BUF_SIZE (BUF_RECV_SIZE + 16384)
 #define BUF_STOCK 16	 /* how many stand in the group; a power of two */
 #define BUF_SPARE_MAX 64 /* free buffers kept for reuse */
+#define BUF_SPARE_MIN 8	 /* ... though nobody took them for a while */
 
 struct bufs {
 	struct ring *ring;
@@ -32,6 +33,10 @@ struct bufs {
 	uint8_t *spare[BUF_SPARE_MAX];
 	unsigned int spare_count;
 	unsigned int taken; /* buffers that connections hold */
+	/* since bufs_trim() */
+	unsigned int spare_least;
+	bool freed;
+	bool loose; /* what was freed, before that too, is the heap's still */
 };
 
 int bufs_init(struct bufs *bufs, struct ring *ring, struct err *err)
@@ -48,5 +53,9 @@ uint8_t *buf_claim(struct bufs *bufs, unsigned int flags);
 
 /* NULL is allowed. */
 void buf_give(struct bufs *bufs, uint8_t *buf);
+
+/* Every few seconds: frees what was spare all the time since the last call;
+ * once a crowd is gone the system gets its memory back. */
+void bufs_trim(struct bufs *bufs);
 
 #endif
